@@ -1,0 +1,1 @@
+//! Sordino benches.

@@ -1,0 +1,301 @@
+//! Owns one group as it stands in memory: keys, state, MLS group.
+//!
+//! Invariant: what is in memory is what was last committed to the vault, plus the step under way;
+//! a failed step throws the value away and the next one loads it again.
+
+use crate::device::{Device, Leaf, domain_of};
+use crate::entropy::Entropy;
+use crate::error::{ClientError, GroupStatus, Result, VaultError, mls};
+use crate::events::{Event, Evidence};
+use crate::mls::{Exporter, Provider, group_id as mls_group_id};
+use crate::records::{
+    ExternalRecord, FORMAT, GenerationRecord, KeysRecord, StateRecord, Trouble, external_name, keys_name, mls_name,
+    state_name,
+};
+use crate::vault::{Batch, Vault};
+use openmls::prelude::{MlsGroup, OpenMlsProvider};
+use sordino_crypto::{DeliveryKey, EarKey, GroupSecret, SenderKey, WrapperKey, stream_id};
+use sordino_rules::{Members, PendingRef, policy_of};
+use sordino_wire::{
+    Digest, Domain, GroupAccess, GroupId, HeadAccess, IdentifierUri, PolicySummary,
+    PseudonymousCredential, StreamId,
+};
+use tls_codec::DeserializeBytes;
+
+/// A group in memory.
+pub(crate) struct LoadedGroup {
+    pub(crate) keys: KeysRecord,
+    pub(crate) state: StateRecord,
+    pub(crate) provider: Provider,
+    /// Absent where it is lost, or not there yet.
+    pub(crate) mls: Option<MlsGroup>,
+    /// An external commit that waits for its echo.
+    pub(crate) external: Option<ExternalRecord>,
+}
+
+/// What a step leaves behind beside the group itself.
+pub(crate) struct Step {
+    pub(crate) batch: Batch,
+    pub(crate) events: Vec<Event>,
+    /// The hub's time, for what becomes due.
+    pub(crate) now_s: u64,
+}
+
+impl Step {
+    pub(crate) fn new(now_s: u64) -> Self {
+        Self {
+            batch: Batch::default(),
+            events: Vec::new(),
+            now_s,
+        }
+    }
+}
+
+impl LoadedGroup {
+    /// Reads a group. Broken MLS state leaves a group without one, which then recovers.
+    pub(crate) fn load(vault: &Vault, id: GroupId, entropy: &Entropy) -> Result<Option<Self>> {
+        let Some(keys) = vault.get::<KeysRecord>(&keys_name(id))? else {
+            return Ok(None);
+        };
+        if keys.format != FORMAT {
+            return Err(VaultError::Format.into());
+        }
+        let mut state = match vault.get::<StateRecord>(&state_name(id)) {
+            Ok(Some(state)) => state,
+            // The keys alone suffice to come back.
+            Ok(None) | Err(VaultError::Format | VaultError::Sealed) => {
+                StateRecord::new(GroupStatus::Recovering, 0, 0, 0)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let provider = match vault.get(&mls_name(id)) {
+            Ok(Some(record)) => Provider::load(entropy.clone(), &record),
+            Ok(None) | Err(VaultError::Format | VaultError::Sealed) => {
+                Provider::new(entropy.clone())
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let group = MlsGroup::load(provider.storage(), &mls_group_id(id)).unwrap_or(None);
+        let usable = matches!(
+            state.status,
+            GroupStatus::Active | GroupStatus::Recovering | GroupStatus::Frozen
+        );
+        if group.is_none() && usable && state.trouble.is_empty() {
+            state.status = GroupStatus::Recovering;
+            state.trouble.push(Trouble::Lost);
+        }
+        Ok(Some(Self {
+            keys,
+            state,
+            provider,
+            mls: group,
+            external: vault.get(&external_name(id)).unwrap_or(None),
+        }))
+    }
+
+    /// Adds all of the group to a transaction.
+    pub(crate) fn save(&self, batch: &mut Batch) -> Result<()> {
+        let id = self.id();
+        batch.put(keys_name(id), &self.keys)?;
+        batch.put(state_name(id), &self.state)?;
+        batch.put(mls_name(id), &self.provider.dump())?;
+        match &self.external {
+            Some(external) => batch.put(external_name(id), external)?,
+            None => batch.delete(external_name(id)),
+        }
+        Ok(())
+    }
+
+    /// Forgets MLS state that serves no more.
+    pub(crate) fn drop_mls(&mut self, entropy: Entropy) {
+        self.mls = None;
+        self.provider = Provider::new(entropy);
+    }
+
+    pub(crate) fn id(&self) -> GroupId {
+        self.keys.group_id
+    }
+
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.keys.hub_domain
+    }
+
+    /// The MLS group, where it is usable.
+    pub(crate) fn mls(&self) -> Result<&MlsGroup> {
+        self.mls
+            .as_ref()
+            .ok_or(ClientError::Inactive(self.state.status))
+    }
+
+    pub(crate) fn mls_mut(&mut self) -> Result<(&mut MlsGroup, &Provider)> {
+        let group = self
+            .mls
+            .as_mut()
+            .ok_or(ClientError::Inactive(self.state.status))?;
+        Ok((group, &self.provider))
+    }
+
+    /// Refuses what only an active member can do.
+    pub(crate) fn require_active(&self) -> Result<()> {
+        if self.state.status == GroupStatus::Active {
+            Ok(())
+        } else {
+            Err(ClientError::Inactive(self.state.status))
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> Result<u64> {
+        Ok(self.mls()?.epoch().as_u64())
+    }
+
+    /// The keys of the generation in force.
+    pub(crate) fn current(&self) -> Result<&GenerationRecord> {
+        self.keys
+            .generations
+            .last()
+            .ok_or_else(|| VaultError::Format.into())
+    }
+
+    pub(crate) fn generation(&self) -> Result<u64> {
+        Ok(self.current()?.generation)
+    }
+
+    pub(crate) fn ear_key(&self) -> Result<EarKey> {
+        Ok(EarKey::new(self.current()?.ear_key.duplicate()))
+    }
+
+    /// `group_secret_g`, where it is known.
+    pub(crate) fn group_secret(&self) -> Result<Option<GroupSecret>> {
+        let secret = self.current()?.group_secret.as_ref();
+        Ok(secret.map(|secret| GroupSecret::new(secret.duplicate())))
+    }
+
+    pub(crate) fn wrapper_key(&self) -> Result<Option<WrapperKey>> {
+        Ok(match self.group_secret()? {
+            Some(secret) => Some(secret.wrapper_key()?),
+            None => None,
+        })
+    }
+
+    pub(crate) fn delivery_key(&self) -> Result<DeliveryKey> {
+        Ok(self.ear_key()?.delivery_key()?)
+    }
+
+    /// The stream of the generation in force.
+    pub(crate) fn stream(&self) -> Result<StreamId> {
+        Ok(stream_id(&self.delivery_key()?, self.domain())?)
+    }
+
+    pub(crate) fn access(&self) -> Result<GroupAccess> {
+        Ok(GroupAccess {
+            group_id: self.id(),
+            ear_key: self.current()?.ear_key.duplicate(),
+        })
+    }
+
+    pub(crate) fn head(&self) -> Result<HeadAccess> {
+        let ear_key = self.ear_key()?;
+        Ok(HeadAccess {
+            group_id: self.id(),
+            locator: ear_key.locator("head")?,
+            head_key: ear_key.head_key()?.secret().duplicate(),
+        })
+    }
+
+    pub(crate) fn sender_key(&self) -> Result<SenderKey> {
+        self.mls()?.sender_key(self.provider.crypto())
+    }
+
+    /// Starts to use the keys of a generation; the one before is kept for a rekey.
+    pub(crate) fn push_generation(&mut self, next: GenerationRecord) {
+        self.keys
+            .generations
+            .retain(|known| known.generation < next.generation);
+        let surplus = self.keys.generations.len().saturating_sub(1);
+        self.keys.generations.drain(..surplus);
+        self.keys.generations.push(next);
+    }
+
+    /// This device's leaf in the group.
+    pub(crate) fn leaf(&self, device: &Device) -> Result<Leaf> {
+        self.leaf_at(device, self.keys.rotation)
+    }
+
+    pub(crate) fn leaf_at(&self, device: &Device, rotation: u32) -> Result<Leaf> {
+        let domain = domain_of(&device.credential().user)?;
+        device.leaf(&domain, &self.keys.slot, rotation)
+    }
+
+    pub(crate) fn own_index(&self) -> Result<u32> {
+        Ok(self.mls()?.own_leaf_index().u32())
+    }
+
+    pub(crate) fn members(&self) -> Result<Members> {
+        Members::of_mls_group(self.mls()?).map_err(ClientError::NotAllowed)
+    }
+
+    pub(crate) fn policy(&self) -> Result<PolicySummary> {
+        policy_of(self.mls()?.extensions()).map_err(ClientError::NotAllowed)
+    }
+
+    /// The own user pseudonym.
+    pub(crate) fn own_user(&self) -> Result<IdentifierUri> {
+        Ok(self.own_credential()?.user_pseudonym)
+    }
+
+    pub(crate) fn own_credential(&self) -> Result<PseudonymousCredential> {
+        let leaf = self
+            .mls()?
+            .own_leaf_node()
+            .ok_or(ClientError::Mls("no own leaf"))?;
+        sordino_rules::credential_of(leaf).map_err(ClientError::NotAllowed)
+    }
+
+    /// The pending proposals as the rules see them.
+    pub(crate) fn pending(&self) -> Result<Vec<PendingRef>> {
+        let mut pending = Vec::new();
+        for queued in self.mls()?.pending_proposals() {
+            let reference = sordino_wire::encode(queued.proposal_reference_ref())?;
+            let known = self
+                .state
+                .proposals
+                .iter()
+                .find(|record| record.reference.as_slice() == reference);
+            let hash = known.map_or(Digest([0; 32]), |record| record.message_hash);
+            pending.push(PendingRef::of(queued, hash).map_err(ClientError::NotAllowed)?);
+        }
+        Ok(pending)
+    }
+
+    /// Notes something to be put right, once.
+    pub(crate) fn note_trouble(&mut self, trouble: Trouble) {
+        if self.state.status == GroupStatus::Active && !matches!(trouble, Trouble::WrongKeys { .. })
+        {
+            self.state.status = GroupStatus::Recovering;
+        }
+        let same = |other: &Trouble| std::mem::discriminant(other) == std::mem::discriminant(&trouble);
+        if !self.state.trouble.iter().any(same) {
+            self.state.trouble.push(trouble);
+        }
+    }
+
+    /// Loads the MLS group again after its storage was replaced.
+    pub(crate) fn reload_mls(&mut self) -> Result<()> {
+        self.mls = MlsGroup::load(self.provider.storage(), &mls_group_id(self.id()))
+            .map_err(mls("the group does not load"))?;
+        Ok(())
+    }
+
+    /// Evidence, as an event.
+    pub(crate) fn evidence(&self, evidence: Evidence) -> Event {
+        Event::Evidence {
+            group: self.id(),
+            evidence,
+        }
+    }
+}
+
+/// Reads a value of openmls, the whole of the bytes.
+pub(crate) fn parse<T: DeserializeBytes>(bytes: &[u8], what: &'static str) -> Result<T> {
+    T::tls_deserialize_exact_bytes(bytes).map_err(mls(what))
+}

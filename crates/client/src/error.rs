@@ -1,0 +1,187 @@
+//! Owns what can go wrong for an application, and what it can do about it.
+//!
+//! Invariant: no text names a group, a user, a stream or a key.
+
+use sordino_crypto::CryptoError;
+use sordino_wire::{Reject, RequestBody};
+
+/// Why an operation did not happen, or is not known to have happened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The hub did not answer. What was asked stays stored and is repeated by the next sync.
+    #[error("the hub did not answer; the request is repeated until it does")]
+    Unreachable,
+    /// The hub answered with something that is not an answer.
+    #[error("the hub's answer is not understood")]
+    BadAnswer,
+    /// The hub refused; nothing changed.
+    #[error("the hub refused: {0}")]
+    Refused(Reject),
+    /// A rule that this client checks itself refuses it; nothing was sent.
+    #[error("not allowed: {0}")]
+    NotAllowed(Reject),
+    /// Every attempt lost its race against other commits.
+    #[error("other commits came first every time")]
+    Contended,
+    /// This device does not have such a group.
+    #[error("this device is not in such a group")]
+    NotInGroup,
+    /// The group cannot be used any more.
+    #[error("the group is not active: {0}")]
+    Inactive(GroupStatus),
+    /// `group_secret_g` is not known yet: a member must answer the key request first.
+    #[error("the group's secret has not arrived yet")]
+    SecretUnknown,
+    /// The invite code is not known to this device.
+    #[error("this device does not know an invite code of the group")]
+    NoInvite,
+    /// An identity link, key object or credential handed over does not verify.
+    #[error("what was handed over does not verify")]
+    BadHandover,
+    /// No such user or device in the group.
+    #[error("there is no such member")]
+    NoSuchMember,
+    /// The group is hosted by a hub this client does not talk to.
+    #[error("the group is at another hub")]
+    OtherHub,
+    /// A slot was used before; it must never serve twice.
+    #[error("this slot was used before")]
+    SlotUsed,
+    /// The device's account key is elsewhere.
+    #[error("only the device that holds the account key can do this")]
+    NoAccountKey,
+    /// The vault cannot be read or written.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A cryptographic check failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// A value is outside the bounds of its type.
+    #[error("a value is outside its bounds")]
+    OutOfBounds,
+    /// MLS refused an operation, or its state is unusable.
+    #[error("MLS: {0}")]
+    Mls(&'static str),
+}
+
+/// What an application can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Nothing was lost; call again after that many seconds.
+    RetryAfter(u32),
+    /// The background sync brings it to an end.
+    Wait,
+    /// The call was wrong; another one may succeed.
+    Change,
+    /// The group or the vault is not usable any more.
+    GiveUp,
+}
+
+impl ClientError {
+    /// What to do.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Unreachable | Self::SecretUnknown => Advice::Wait,
+            Self::Contended => Advice::RetryAfter(1),
+            Self::Refused(
+                Reject::RateLimited { retry_after_s } | Reject::Unavailable { retry_after_s },
+            ) => Advice::RetryAfter(*retry_after_s),
+            Self::Refused(Reject::AwaitingConfirmation) => Advice::RetryAfter(5),
+            Self::Inactive(_) | Self::Vault(_) => Advice::GiveUp,
+            _ => Advice::Change,
+        }
+    }
+}
+
+/// Why the vault failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// The file cannot be opened, read or written.
+    #[error("the vault's file cannot be used")]
+    File,
+    /// A record does not open: another key, or a changed file.
+    #[error("the vault does not open with this key")]
+    Sealed,
+    /// A record opens and is not of the expected form.
+    #[error("a record of the vault is not understood")]
+    Format,
+    /// There is a device in the vault already, or none.
+    #[error("the vault holds another device, or none")]
+    Device,
+}
+
+/// Whether a group can be used.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    tls_codec::TlsSerialize,
+    tls_codec::TlsSize,
+    tls_codec::TlsDeserializeBytes,
+)]
+#[repr(u8)]
+pub enum GroupStatus {
+    /// A member.
+    Active = 1,
+    /// An external commit is on its way.
+    Joining = 2,
+    /// Coming back after a gap, broken state or a bad commit.
+    Recovering = 3,
+    /// Removed by somebody, or left.
+    Removed = 4,
+    /// Deleted.
+    Deleted = 5,
+    /// Frozen in favour of a successor.
+    Frozen = 6,
+    /// The hub delivered something that no honest hub delivers. Nothing more is processed.
+    Halted = 7,
+}
+
+impl std::fmt::Display for GroupStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Joining => "joining",
+            Self::Recovering => "recovering",
+            Self::Removed => "removed",
+            Self::Deleted => "deleted",
+            Self::Frozen => "frozen",
+            Self::Halted => "halted",
+        })
+    }
+}
+
+/// The result of this crate.
+pub type Result<T, E = ClientError> = std::result::Result<T, E>;
+
+impl From<sordino_wire::OutOfBounds> for ClientError {
+    fn from(_: sordino_wire::OutOfBounds) -> Self {
+        Self::OutOfBounds
+    }
+}
+
+impl From<tls_codec::Error> for ClientError {
+    fn from(_: tls_codec::Error) -> Self {
+        Self::OutOfBounds
+    }
+}
+
+/// Shortens `map_err` at the border to MLS: its errors name epochs, so only a phrase is kept.
+pub(crate) fn mls<E: std::fmt::Debug>(what: &'static str) -> impl FnOnce(E) -> ClientError {
+    move |_| ClientError::Mls(what)
+}
+
+/// Whether a request changes something at the hub.
+pub(crate) fn is_mutation(body: &RequestBody) -> bool {
+    !matches!(
+        body,
+        RequestBody::InspectMembership(_)
+            | RequestBody::ExternalCommitInformation(_)
+            | RequestBody::WelcomeInformation(_)
+            | RequestBody::ReadInbox(_)
+            | RequestBody::ReadStreams(_)
+    )
+}

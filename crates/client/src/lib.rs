@@ -1,0 +1,1 @@
+//! The client library: users, devices, groups, streams.

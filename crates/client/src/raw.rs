@@ -1,0 +1,20 @@
+//! A door for hostile test clients: a request's body may be changed before it is signed.
+//!
+//! Nothing in the library uses it; without a hook, requests are what they are.
+
+use sordino_crypto::SigningKey;
+use sordino_wire::{GroupId, RequestBody};
+use std::sync::Arc;
+
+/// What a hook may need to forge consistently.
+pub struct HookContext<'a> {
+    /// The group, where the request is about one.
+    pub group_id: GroupId,
+    /// The leaf key that signs what is inside the body (the new one, in a rotation).
+    pub leaf_key: Option<&'a SigningKey>,
+    /// The epoch that the request is signed for.
+    pub epoch: u64,
+}
+
+/// Changes a body before it is signed.
+pub type RequestHook = Arc<dyn Fn(&mut RequestBody, &HookContext<'_>) + Send + Sync>;

@@ -1,0 +1,215 @@
+//! Owns sealing of records at rest (design page 2.5), the form that both layers have:
+//! `salt[16] || header || commitment[32] || AES-256-GCM(padded value)`.
+//!
+//! Invariant: each seal has a key of its own, since the salt depends on fresh randomness *and* on
+//! the plaintext (a machine that is cloned or rolled back does not repeat a key for two values).
+//! The commitment is compared first, so a ciphertext opens under one key. A record opens at its
+//! own address alone.
+
+use crate::CryptoError;
+use crate::aead::OneTimeKey;
+use crate::generation::{HeadKey, PendingKey, PreviousKey, RosterKey, TreeKey};
+use crate::labels::{expand, extract, hmac_bytes, sha256, truncate};
+use crate::secret::secret;
+use rand_core::RngCore;
+use sordino_wire::{Digest, encode};
+use subtle::ConstantTimeEq as _;
+use tls_codec::{TlsSerialize, TlsSize};
+use zeroize::Zeroizing;
+
+/// The format of sealed records. It is authenticated, not stored.
+pub const RECORD_FORMAT: u16 = 1;
+pub(crate) const SALT_BYTES: usize = 16;
+pub(crate) const COMMITMENT_BYTES: usize = 32;
+
+/// What kind of record: the first part of its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, TlsSerialize, TlsSize)]
+#[repr(u8)]
+pub enum Space {
+    /// The head of a group, or its tombstone.
+    Head = 1,
+    /// A snapshot of a public group.
+    Tree = 2,
+    /// A commit since the snapshot.
+    Delta = 3,
+    /// Identity entries.
+    Roster = 4,
+    /// Pending proposals.
+    Pending = 5,
+    /// A snapshot kept for a joiner.
+    Snapshot = 6,
+    /// Records kept for a rekey.
+    Previous = 7,
+    /// A guard row.
+    Guard = 8,
+    /// The mark of a group id that was used.
+    Marker = 9,
+    /// Key-package sets.
+    KeyPackage = 10,
+    /// Remembered outcomes.
+    Replay = 11,
+    /// The log of a stream.
+    StreamLog = 12,
+    /// The log of an inbox.
+    InboxLog = 13,
+    /// An inbox.
+    Inbox = 14,
+    /// What the server keeps for itself.
+    Meta = 15,
+}
+
+/// Where a record is: authenticated together with it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The kind of record.
+    pub space: Space,
+    /// Its blinded key.
+    pub store_key: [u8; 16],
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(..)")
+    }
+}
+
+/// Context of a record's key, and its additional authenticated data.
+#[derive(TlsSerialize, TlsSize)]
+struct RecordContext {
+    space: Space,
+    store_key: [u8; 16],
+    format: u16,
+}
+
+/// What a salt is the MAC of.
+#[derive(TlsSerialize, TlsSize)]
+struct SaltContext {
+    random: [u8; 32],
+    plaintext_hash: Digest,
+}
+
+secret! {
+    /// The key of one layer of one kind of record.
+    LayerKey;
+}
+
+macro_rules! layer_key_from {
+    ($($name:ident)+) => {$(
+        impl From<&$name> for LayerKey {
+            fn from(key: &$name) -> Self {
+                Self::new(key.secret().duplicate())
+            }
+        }
+    )+};
+}
+layer_key_from!(HeadKey TreeKey RosterKey PendingKey PreviousKey);
+
+/// Seals one layer: `salt[16] || commitment[32] || ciphertext`.
+pub fn seal_layer(
+    key: &LayerKey,
+    address: &Address,
+    plaintext: &[u8],
+    rng: &mut dyn RngCore,
+) -> Result<Vec<u8>, CryptoError> {
+    seal_with_header(key, address, b"", plaintext, rng)
+}
+
+/// Opens one layer.
+pub fn open_layer(
+    key: &LayerKey,
+    address: &Address,
+    sealed: &[u8],
+) -> Result<Vec<u8>, CryptoError> {
+    open_with_header::<0>(key, address, sealed)
+}
+
+/// A salt that repeats neither for another plaintext nor for other randomness.
+pub(crate) fn fresh_salt(
+    key: &[u8],
+    plaintext: &[u8],
+    rng: &mut dyn RngCore,
+) -> Result<[u8; SALT_BYTES], CryptoError> {
+    let mut random = [0u8; 32];
+    rng.fill_bytes(&mut random);
+    let context = SaltContext {
+        random,
+        plaintext_hash: sha256(plaintext),
+    };
+    truncate(&hmac_bytes(key, &encode(&context)?)?)
+}
+
+/// Seals with bytes between salt and commitment that say which key opens it. They need no
+/// authentication of their own: other bytes choose another key, which the commitment refuses.
+pub(crate) fn seal_with_header(
+    key: &LayerKey,
+    address: &Address,
+    header: &[u8],
+    plaintext: &[u8],
+    rng: &mut dyn RngCore,
+) -> Result<Vec<u8>, CryptoError> {
+    let salt = fresh_salt(key.secret().expose(), plaintext, rng)?;
+    seal_with_salt(key, address, &salt, header, plaintext)
+}
+
+/// Seals under a given salt. One salt serves one plaintext per key.
+pub(crate) fn seal_with_salt(
+    key: &LayerKey,
+    address: &Address,
+    salt: &[u8; SALT_BYTES],
+    header: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, CryptoError> {
+    let context = record_context(address)?;
+    let (record_key, commitment) = record_key(key, salt, &context)?;
+    let ciphertext = record_key.seal(&context, plaintext)?;
+    Ok([salt, header, commitment.as_slice(), &ciphertext].concat())
+}
+
+/// Opens what has a header of `HEADER` bytes.
+pub(crate) fn open_with_header<const HEADER: usize>(
+    key: &LayerKey,
+    address: &Address,
+    sealed: &[u8],
+) -> Result<Vec<u8>, CryptoError> {
+    let (salt, rest) = sealed
+        .split_first_chunk::<SALT_BYTES>()
+        .ok_or(CryptoError::Length)?;
+    let (_, rest) = rest
+        .split_first_chunk::<HEADER>()
+        .ok_or(CryptoError::Length)?;
+    let (stored, ciphertext) = rest
+        .split_first_chunk::<COMMITMENT_BYTES>()
+        .ok_or(CryptoError::Length)?;
+    let context = record_context(address)?;
+    let (record_key, commitment) = record_key(key, salt, &context)?;
+    if !bool::from(stored.ct_eq(&*commitment)) {
+        return Err(CryptoError::Commitment);
+    }
+    record_key.open(&context, ciphertext)
+}
+
+fn record_context(address: &Address) -> Result<Vec<u8>, CryptoError> {
+    Ok(encode(&RecordContext {
+        space: address.space,
+        store_key: address.store_key,
+        format: RECORD_FORMAT,
+    })?)
+}
+
+/// `k || commitment = Expand(Extract(salt, layer key), "record", context, 64)`.
+fn record_key(
+    key: &LayerKey,
+    salt: &[u8; SALT_BYTES],
+    context: &[u8],
+) -> Result<(OneTimeKey, Zeroizing<[u8; COMMITMENT_BYTES]>), CryptoError> {
+    let secret = extract(salt, key.secret().expose());
+    let material = expand::<64>(secret.as_slice(), "record", context)?;
+    let (key, commitment) = material
+        .split_first_chunk::<32>()
+        .ok_or(CryptoError::Length)?;
+    let commitment = commitment.try_into().map_err(|_| CryptoError::Length)?;
+    Ok((
+        OneTimeKey::with_zero_nonce(Zeroizing::new(*key)),
+        Zeroizing::new(commitment),
+    ))
+}

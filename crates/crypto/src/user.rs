@@ -1,0 +1,183 @@
+//! Owns the secrets of a user and of a device, and what they derive per slot (design pages 2.1, 2.2).
+//!
+//! Invariant: a slot serves one group, never two; what is derived for two slots has nothing in
+//! common for anybody who has neither secret. Init and leaf encryption keys are never derived here.
+
+use crate::labels::{expand, sha256, truncate};
+use crate::secret::secret;
+use crate::{CryptoError, SigningKey};
+use sordino_wire::{Domain, GroupId, IdentifierUri, SignatureKey, encode};
+use std::fmt::Write as _;
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
+
+/// Stands in front of the key of which a user pseudonym is the hash.
+const USER_PSEUDONYM_PREFIX: &[u8] = b"Sordino 1.0 user pseudonym";
+
+secret! {
+    /// `user_secret_n`: shared by the devices of one user.
+    UserSecret;
+    /// `client_secret`: one device's own.
+    ClientSecret;
+    /// `contact_key_c`: opens the key-package sets meant for one contact.
+    ContactKey;
+    /// `contact_token_c`: fetches the key-package sets meant for one contact.
+    ContactToken;
+}
+
+/// What a pseudonym is derived for.
+#[derive(Clone, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+#[repr(u8)]
+pub enum Slot {
+    /// A key-package set, for the one group that it will be used in.
+    #[tls_codec(discriminant = 1)]
+    KeyPackageSet {
+        /// Which user secret.
+        user_secret_number: u32,
+        /// The pool.
+        pool: [u8; 16],
+        /// The contact that the pool is for.
+        contact: IdentifierUri,
+        /// Grows when the contact is blocked.
+        contact_generation: u32,
+        /// The set within its pool.
+        counter: u64,
+    },
+    /// A group created, or joined by external commit.
+    #[tls_codec(discriminant = 2)]
+    Group {
+        /// Which user secret.
+        user_secret_number: u32,
+        /// The hub.
+        hub_domain: Domain,
+        /// The group.
+        group_id: GroupId,
+        /// Grows when the user joins again after leaving.
+        rejoin: u32,
+    },
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slot(..)")
+    }
+}
+
+/// Context of the keys per contact.
+#[derive(TlsSerialize, TlsSize)]
+struct ContactContext {
+    contact: IdentifierUri,
+    generation: u32,
+}
+
+/// Context of a leaf key.
+#[derive(TlsSerialize, TlsSize)]
+struct LeafKeyContext {
+    slot: Slot,
+    rotation: u32,
+}
+
+impl UserSecret {
+    /// `usk_s`, equal on all devices of the user.
+    pub fn user_auth_key(&self, slot: &Slot) -> Result<SigningKey, CryptoError> {
+        let seed = expand::<32>(self.secret().expose(), "user auth key", &encode(slot)?)?;
+        Ok(SigningKey::from_seed(&seed))
+    }
+
+    /// `contact_key_c`.
+    pub fn contact_key(
+        &self,
+        contact: &IdentifierUri,
+        generation: u32,
+    ) -> Result<ContactKey, CryptoError> {
+        let context = contact_context(contact, generation)?;
+        Ok(ContactKey::new(self.derive("contact key", &context)?))
+    }
+
+    /// `contact_token_c`.
+    pub fn contact_token(
+        &self,
+        contact: &IdentifierUri,
+        generation: u32,
+    ) -> Result<ContactToken, CryptoError> {
+        let context = contact_context(contact, generation)?;
+        Ok(ContactToken::new(self.derive("contact token", &context)?))
+    }
+
+    /// `set_tag`: what the entries of one key-package set have in common.
+    pub fn set_tag(&self, slot: &Slot) -> Result<[u8; 16], CryptoError> {
+        Ok(*expand::<16>(
+            self.secret().expose(),
+            "set tag",
+            &encode(slot)?,
+        )?)
+    }
+}
+
+fn contact_context(contact: &IdentifierUri, generation: u32) -> Result<Vec<u8>, CryptoError> {
+    Ok(encode(&ContactContext {
+        contact: contact.clone(),
+        generation,
+    })?)
+}
+
+impl ClientSecret {
+    /// The leaf's signature key, after `rotation` rotations.
+    pub fn leaf_key(&self, slot: &Slot, rotation: u32) -> Result<SigningKey, CryptoError> {
+        let context = encode(&LeafKeyContext {
+            slot: slot.clone(),
+            rotation,
+        })?;
+        let seed = expand::<32>(self.secret().expose(), "leaf signature key", &context)?;
+        Ok(SigningKey::from_seed(&seed))
+    }
+
+    /// `mimi://<domain>/d/<uuid>`.
+    pub fn client_pseudonym(
+        &self,
+        domain: &Domain,
+        slot: &Slot,
+    ) -> Result<IdentifierUri, CryptoError> {
+        let bytes = expand::<16>(self.secret().expose(), "client pseudonym", &encode(slot)?)?;
+        pseudonym_uri(domain, 'd', *bytes)
+    }
+}
+
+/// `mimi://<domain>/u/<uuid>`: the hash of the user's authentication key in this slot.
+pub fn user_pseudonym(
+    domain: &Domain,
+    user_auth_key: &SignatureKey,
+) -> Result<IdentifierUri, CryptoError> {
+    let hash = sha256(&[USER_PSEUDONYM_PREFIX, user_auth_key.as_slice()].concat());
+    pseudonym_uri(domain, 'u', truncate(&hash.0)?)
+}
+
+fn pseudonym_uri(
+    domain: &Domain,
+    kind: char,
+    bytes: [u8; 16],
+) -> Result<IdentifierUri, CryptoError> {
+    let uuid = uuid_v8(bytes);
+    Ok(IdentifierUri::new(format!(
+        "mimi://{}/{kind}/{uuid}",
+        domain.as_str()
+    ))?)
+}
+
+/// UUID version 8 of RFC 9562: version and variant bits are set, the other 122 are given.
+fn uuid_v8(mut bytes: [u8; 16]) -> String {
+    if let Some(byte) = bytes.get_mut(6) {
+        *byte = (*byte & 0x0f) | 0x80;
+    }
+    if let Some(byte) = bytes.get_mut(8) {
+        *byte = (*byte & 0x3f) | 0x80;
+    }
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

@@ -1,0 +1,55 @@
+//! Stage 4, apply: one module per operation.
+//!
+//! Owns: what each operation checks and changes. Invariant: a refusal leaves the state as it was
+//! read, since nothing outlives the request but the write set.
+
+pub(crate) mod attend;
+pub(crate) mod commit;
+pub(crate) mod confirm;
+pub(crate) mod create;
+pub(crate) mod freeze;
+pub(crate) mod generation;
+pub(crate) mod inbox;
+pub(crate) mod key_request;
+pub(crate) mod merge;
+pub(crate) mod proposals;
+pub(crate) mod read;
+pub(crate) mod rekey;
+pub(crate) mod send;
+pub(crate) mod store_state;
+pub(crate) mod stream;
+pub(crate) mod welcome;
+
+use crate::outcome::{Fault, Refusal};
+use openmls::ciphersuite::hash_ref::ProposalRef;
+use openmls::framing::{MlsMessageBodyIn, MlsMessageIn, PublicMessageIn};
+use openmls::group::QueuedProposal;
+use sordino_wire::{GroupId, Reject};
+use tls_codec::DeserializeBytes as _;
+
+/// Reads a proposal that openmls queued.
+pub(crate) fn read_queued(bytes: &[u8]) -> Result<(ProposalRef, QueuedProposal), Fault> {
+    postcard::from_bytes(bytes).map_err(|_| Fault::Inconsistent)
+}
+
+/// Parses a handshake: a PublicMessage of this group and epoch.
+pub(crate) fn parse_handshake(
+    bytes: &[u8],
+    group_id: GroupId,
+    epoch: u64,
+) -> Result<PublicMessageIn, Refusal> {
+    let message =
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| Reject::Malformed)?;
+    let public = match message.extract() {
+        MlsMessageBodyIn::PublicMessage(public) => public,
+        MlsMessageBodyIn::PrivateMessage(_) => return Err(Reject::PrivateHandshake.into()),
+        _ => return Err(Reject::Malformed.into()),
+    };
+    if public.group_id().as_slice() != group_id.0 {
+        return Err(Reject::UnknownGroup.into());
+    }
+    if public.epoch().as_u64() != epoch {
+        return Err(Reject::WrongEpoch { current: epoch }.into());
+    }
+    Ok(public)
+}

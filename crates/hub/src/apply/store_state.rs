@@ -1,0 +1,215 @@
+//! Owns how a changed state becomes records: a delta, a snapshot, or everything under new names.
+//!
+//! Invariant: after every write, the records that the head names and those kept for joiners are the
+//! only ones of the generation that are left.
+
+use crate::outcome::{Fault, Put, Refusal, StoreKey};
+use crate::records::Records;
+use crate::reseal::Writer;
+use crate::state::{DeltaRecord, Head, KeptSnapshot, Manifest, MlsState, RosterRecord};
+use sordino_crypto::{EarKey, Space};
+use sordino_wire::limits::{MAX_DELTAS, MAX_KEPT_SNAPSHOTS};
+use sordino_wire::{List, Salt};
+use std::collections::BTreeSet;
+
+/// One record of a generation beside its head.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    Tree(u64),
+    Roster(u64),
+    Delta(u64),
+}
+
+impl Name {
+    fn space(self) -> Space {
+        match self {
+            Self::Tree(_) => Space::Tree,
+            Self::Roster(_) => Space::Roster,
+            Self::Delta(_) => Space::Delta,
+        }
+    }
+
+    fn record(self) -> String {
+        match self {
+            Self::Tree(epoch) => format!("tree/{epoch}"),
+            Self::Roster(epoch) => format!("roster/{epoch}"),
+            Self::Delta(epoch) => format!("delta/{epoch}"),
+        }
+    }
+
+    /// Where it lies.
+    pub(crate) fn store_key(
+        self,
+        writer: &Writer<'_, '_, '_>,
+        ear_key: &EarKey,
+    ) -> Result<StoreKey, Fault> {
+        let locator = ear_key.locator(&self.record()).map_err(|_| Fault::Crypto)?;
+        let index = writer.shared.outer.index();
+        index
+            .blind(self.space(), &locator.0)
+            .map_err(|_| Fault::Crypto)
+    }
+}
+
+/// The records that a manifest names.
+pub(crate) fn named(manifest: &Manifest) -> BTreeSet<Name> {
+    let base = manifest.base_epoch;
+    let deltas = (base.saturating_add(1)..).zip(manifest.deltas.iter());
+    let mut names: BTreeSet<Name> = deltas.map(|(epoch, _)| Name::Delta(epoch)).collect();
+    names.insert(Name::Tree(base));
+    names.insert(Name::Roster(base));
+    names
+}
+
+/// The records that a joiner's snapshot needs.
+pub(crate) fn needed(kept: &KeptSnapshot) -> BTreeSet<Name> {
+    let base = kept.base_epoch;
+    let mut names: BTreeSet<Name> = (base.saturating_add(1)..=kept.epoch)
+        .map(Name::Delta)
+        .collect();
+    names.insert(Name::Tree(base));
+    names.insert(Name::Roster(base));
+    names
+}
+
+fn all_of(head: &Head) -> BTreeSet<Name> {
+    let mut names = named(&head.manifest);
+    for kept in head.kept.iter() {
+        names.extend(needed(kept));
+    }
+    names
+}
+
+/// Writes a commit that keeps its generation: a delta if it fits, a snapshot otherwise.
+pub(crate) fn write_commit(
+    writer: &mut Writer<'_, '_, '_>,
+    ear_key: &EarKey,
+    old: &Head,
+    head: &mut Head,
+    mls: &MlsState,
+    roster: &RosterRecord,
+    delta: &DeltaRecord,
+) -> Result<(), Fault> {
+    let mut versions = old.manifest.deltas.iter().copied().collect::<Vec<Salt>>();
+    let written = if versions.len() < MAX_DELTAS.saturating_sub(1) {
+        writer.put_delta(ear_key, delta)?
+    } else {
+        None
+    };
+    match written {
+        Some(version) => {
+            versions.push(version);
+            head.manifest.deltas = List::new(versions).map_err(|_| Fault::Inconsistent)?;
+        }
+        None => write_snapshot(writer, ear_key, head, mls, roster)?,
+    }
+    Ok(())
+}
+
+/// Writes tree and roster whole.
+pub(crate) fn write_snapshot(
+    writer: &mut Writer<'_, '_, '_>,
+    ear_key: &EarKey,
+    head: &mut Head,
+    mls: &MlsState,
+    roster: &RosterRecord,
+) -> Result<(), Fault> {
+    let tree = mls.snapshot()?;
+    let mut roster = roster.clone();
+    roster.format = crate::state::HEAD_FORMAT;
+    roster.epoch = tree.epoch;
+    head.manifest.base_epoch = tree.epoch;
+    head.manifest.deltas = List::default();
+    head.manifest.tree = writer.put_tree(ear_key, &tree)?;
+    head.manifest.roster = writer.put_roster(ear_key, &roster)?;
+    Ok(())
+}
+
+/// Keeps the new epoch for joiners by Welcome, and writes down where it is.
+pub(crate) fn keep_for_joiners(
+    writer: &mut Writer<'_, '_, '_>,
+    ear_key: &EarKey,
+    head: &mut Head,
+    last_day: u32,
+    cursor: u64,
+) -> Result<(), Refusal> {
+    let today = writer.today();
+    let mut kept = std::mem::take(&mut head.kept).into_vec();
+    kept.retain(|k| k.last_day >= today);
+    if kept.len() == MAX_KEPT_SNAPSHOTS {
+        kept.remove(0);
+    }
+    kept.push(KeptSnapshot {
+        epoch: head.epoch,
+        base_epoch: head.manifest.base_epoch,
+        last_day,
+    });
+    head.kept = List::new(kept).map_err(|_| Fault::Inconsistent)?;
+    super::read::put_joiner_pointer(writer, ear_key, head, last_day, cursor)
+}
+
+/// Deletes what the old head named and the new one does not.
+pub(crate) fn collect_garbage(
+    writer: &mut Writer<'_, '_, '_>,
+    ear_key: &EarKey,
+    old: &Head,
+    head: &mut Head,
+) -> Result<(), Fault> {
+    let today = writer.today();
+    let mut kept = std::mem::take(&mut head.kept).into_vec();
+    kept.retain(|k| k.last_day >= today);
+    head.kept = List::new(kept).map_err(|_| Fault::Inconsistent)?;
+    let after = all_of(head);
+    for name in all_of(old) {
+        if !after.contains(&name) {
+            let key = name.store_key(writer, ear_key)?;
+            writer.changes.delete.push(key);
+        }
+    }
+    Ok(())
+}
+
+/// At the end of a generation: what joiners may still ask for gets a last day; the rest is answered
+/// as store keys, for deletion now or when the window closes.
+pub(crate) fn retire_generation(
+    writer: &mut Writer<'_, '_, '_>,
+    records: &dyn Records,
+    ear_key: &EarKey,
+    old: &Head,
+) -> Result<Vec<StoreKey>, Refusal> {
+    let today = writer.today();
+    let mut keep = std::collections::BTreeMap::new();
+    for kept in old.kept.iter().filter(|k| k.last_day >= today) {
+        for name in needed(kept) {
+            let day = keep.entry(name).or_insert(kept.last_day);
+            *day = (*day).max(kept.last_day);
+        }
+    }
+    let mut retired = Vec::new();
+    for name in all_of(old) {
+        let key = name.store_key(writer, ear_key)?;
+        match keep.get(&name) {
+            Some(last_day) => {
+                if let Some(value) = records.get(&key)? {
+                    writer.changes.put.push(Put {
+                        key,
+                        value,
+                        expires_day: Some(*last_day),
+                    });
+                }
+            }
+            None => retired.push(key),
+        }
+    }
+    if old.manifest.pending.is_some() {
+        let locator = ear_key.locator("pending")?;
+        retired.push(
+            writer
+                .shared
+                .outer
+                .index()
+                .blind(Space::Pending, &locator.0)?,
+        );
+    }
+    Ok(retired)
+}

@@ -1,0 +1,165 @@
+//! The delivery service as a pure function of (request, records read, time, randomness).
+//!
+//! Owns: what a request may do and what it changes. A request goes, left to right, through
+//! `admit`, `unseal`, `authenticate`, `apply`, `reseal`; committing and waking are the caller's
+//! ([`Step`]). `pipeline` shows the whole way on one page.
+//! Invariant: no I/O, no clock, no global; nothing of a group outlives its request.
+//! Never sees: a real identity, a message's plaintext, a member's secret.
+
+mod admit;
+mod apply;
+mod authenticate;
+mod outcome;
+mod pipeline;
+mod records;
+mod reseal;
+mod state;
+mod unseal;
+
+pub use outcome::{
+    Append, Changes, Effects, Expectation, Fault, LogHandle, Put, RecordVersion, Replay, Step,
+    StoreKey,
+};
+pub use records::{LogPage, RecordFault, Records};
+
+use openmls_basic_credential::SignatureKeyPair;
+use openmls_rust_crypto::RustCrypto;
+use rand_core::RngCore;
+use sordino_crypto::{OuterKeys, SigningKey};
+use sordino_wire::{Domain, RequestBody, SignatureKey};
+use std::sync::Arc;
+
+/// What an operator chooses.
+#[derive(Clone, Debug)]
+pub struct HubConfig {
+    /// The hub's domain: in every signature, and the name of its own streams.
+    pub domain: Domain,
+    /// Days that a stream's entries live (30; design page 3.4).
+    pub stream_entry_days: u32,
+    /// Days without a commit after which the hub proposes to remove a leaf.
+    pub inactive_days: u32,
+}
+
+impl HubConfig {
+    /// The defaults for a domain.
+    pub fn new(domain: Domain) -> Self {
+        Self {
+            domain,
+            stream_entry_days: sordino_wire::limits::STREAM_ENTRY_DAYS,
+            inactive_days: 90,
+        }
+    }
+}
+
+/// What the world gives to one request.
+pub struct Env<'a> {
+    /// Seconds since 1970.
+    pub now_s: u64,
+    /// Randomness.
+    pub rng: &'a mut dyn RngCore,
+}
+
+impl Env<'_> {
+    /// Today, in days since 1970.
+    pub(crate) fn today(&self) -> u32 {
+        u32::try_from(self.now_s / 86_400).unwrap_or(u32::MAX)
+    }
+}
+
+/// Which address a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/group_operation`.
+    GroupOperation,
+    /// `/welcome_information`.
+    WelcomeInformation,
+    /// `/external_commit_information`.
+    ExternalCommitInformation,
+    /// `/streams`.
+    Streams,
+    /// `/inboxes`.
+    Inboxes,
+}
+
+impl Endpoint {
+    /// Whether a request belongs here.
+    pub fn accepts(self, body: &RequestBody) -> bool {
+        let expected = match body {
+            RequestBody::CreateGroup(_)
+            | RequestBody::Commit(_)
+            | RequestBody::Proposals(_)
+            | RequestBody::Send(_)
+            | RequestBody::SendAsLeaf(_)
+            | RequestBody::Rekey(_)
+            | RequestBody::KeyRequest(_)
+            | RequestBody::AnswerKeyRequest(_)
+            | RequestBody::Reinitialise(_)
+            | RequestBody::ConfirmKeys(_)
+            | RequestBody::ReportCommit(_) => Self::GroupOperation,
+            RequestBody::WelcomeInformation(_) => Self::WelcomeInformation,
+            RequestBody::InspectMembership(_) | RequestBody::ExternalCommitInformation(_) => {
+                Self::ExternalCommitInformation
+            }
+            RequestBody::ReadStreams(_) => Self::Streams,
+            RequestBody::OpenInbox(_) | RequestBody::ReadInbox(_) => Self::Inboxes,
+        };
+        self == expected
+    }
+}
+
+/// What all requests share, read only.
+pub(crate) struct HubShared {
+    pub(crate) config: HubConfig,
+    pub(crate) outer: Arc<OuterKeys>,
+    pub(crate) crypto: RustCrypto,
+    pub(crate) signer: SignatureKeyPair,
+    pub(crate) signature_key: SignatureKey,
+}
+
+/// The delivery service.
+pub struct Hub {
+    shared: HubShared,
+}
+
+impl Hub {
+    /// A hub with its own signature key (the external sender of its groups) and its keys at rest.
+    pub fn new(config: HubConfig, signing_key: &SigningKey, outer: Arc<OuterKeys>) -> Self {
+        let signature_key = signing_key.public();
+        let signer = SignatureKeyPair::from_raw(
+            openmls_traits::types::SignatureScheme::ED25519,
+            signing_key.seed().to_vec(),
+            signature_key.as_slice().to_vec(),
+        );
+        let crypto = RustCrypto::default();
+        Self {
+            shared: HubShared {
+                config,
+                outer,
+                crypto,
+                signer,
+                signature_key,
+            },
+        }
+    }
+
+    /// The hub's signature key, which every group names as external sender.
+    pub fn signature_key(&self) -> &SignatureKey {
+        &self.shared.signature_key
+    }
+
+    /// The hub's domain.
+    pub fn domain(&self) -> &Domain {
+        &self.shared.config.domain
+    }
+
+    /// The whole way of a request, up to its commit.
+    pub fn handle(
+        &self,
+        bytes: &[u8],
+        endpoint: Endpoint,
+        records: &dyn Records,
+        env: &mut Env<'_>,
+    ) -> Step {
+        pipeline::handle(&self.shared, bytes, endpoint, records, env)
+    }
+}

@@ -1,0 +1,112 @@
+//! The whole way of a request, on one page.
+//!
+//! ```text
+//! bytes -> admit -> unseal -> authenticate -> apply -> reseal -> (commit -> wake -> reply)
+//! ```
+//! Owns the order. Invariant: each stage takes the value of the stage before, so none is skipped.
+
+use crate::admit::admit;
+use crate::outcome::{Refusal, Step};
+use crate::records::Records;
+use crate::unseal::{open_group, open_head};
+use crate::{Endpoint, Env, HubShared, apply, authenticate};
+use sordino_wire::{Reject, RequestBody, ResponseBody};
+
+/// When to try again after a fault, in seconds.
+const FAULT_RETRY_S: u32 = 5;
+
+pub(crate) fn handle(
+    shared: &HubShared,
+    bytes: &[u8],
+    endpoint: Endpoint,
+    records: &dyn Records,
+    env: &mut Env<'_>,
+) -> Step {
+    match run(shared, bytes, endpoint, records, env) {
+        Ok(step) => step,
+        Err(Refusal::Reject(reject)) => Step::Answer(ResponseBody::Rejected(reject)),
+        Err(Refusal::Repeated(answer)) => Step::Answer(*answer),
+        Err(Refusal::Fault(fault)) => {
+            let reject = Reject::Unavailable {
+                retry_after_s: FAULT_RETRY_S,
+            };
+            Step::Failed {
+                fault,
+                answer: ResponseBody::Rejected(reject),
+            }
+        }
+    }
+}
+
+fn run(
+    shared: &HubShared,
+    bytes: &[u8],
+    endpoint: Endpoint,
+    records: &dyn Records,
+    env: &mut Env<'_>,
+) -> Result<Step, Refusal> {
+    let admitted = admit(shared, bytes, endpoint, records, env)?;
+    match &admitted.body {
+        RequestBody::Send(request) => {
+            let opened = open_head(shared, records, &request.head)?;
+            let epoch = authenticate::epoch_member(shared, &admitted, &opened)?;
+            apply::send::send(shared, env, &admitted, opened, epoch, request)
+        }
+        RequestBody::AnswerKeyRequest(request) => {
+            let opened = open_head(shared, records, &request.head)?;
+            let _ = authenticate::epoch_member(shared, &admitted, &opened)?;
+            apply::key_request::answer(shared, records, env, &admitted, opened, request)
+        }
+        RequestBody::KeyRequest(request) => apply::key_request::ask(shared, records, env, request),
+        RequestBody::CreateGroup(request) => {
+            apply::create::create(shared, records, env, &admitted, request)
+        }
+        RequestBody::Commit(request) => {
+            let state = open_group(shared, records, &request.access)?;
+            let who = authenticate::signer(shared, &admitted, &state)?;
+            apply::commit::commit(shared, records, env, &admitted, state, who, request)
+        }
+        RequestBody::Proposals(request) => {
+            let state = open_group(shared, records, &request.access)?;
+            let who = authenticate::signer(shared, &admitted, &state)?;
+            apply::proposals::propose(shared, records, env, &admitted, state, who, request)
+        }
+        RequestBody::SendAsLeaf(request) => {
+            let state = open_group(shared, records, &request.access)?;
+            let (leaf, user) = authenticate::leaf(shared, &admitted, &state)?;
+            apply::send::send_as_leaf(shared, records, env, &admitted, state, leaf, &user, request)
+        }
+        RequestBody::ConfirmKeys(access) => {
+            let state = open_group(shared, records, access)?;
+            let (_, user) = authenticate::leaf(shared, &admitted, &state)?;
+            apply::confirm::confirm_keys(shared, records, env, &admitted, state, &user)
+        }
+        RequestBody::ReportCommit(request) => {
+            let state = open_group(shared, records, &request.access)?;
+            let (leaf, user) = authenticate::leaf(shared, &admitted, &state)?;
+            apply::confirm::report(shared, records, env, &admitted, state, leaf, &user, request)
+        }
+        RequestBody::Reinitialise(request) => {
+            let state = open_group(shared, records, &request.access)?;
+            let (leaf, user) = authenticate::leaf(shared, &admitted, &state)?;
+            apply::freeze::freeze(shared, records, env, &admitted, state, leaf, &user, request)
+        }
+        RequestBody::Rekey(request) => {
+            apply::rekey::rekey(shared, records, env, &admitted, request)
+        }
+        RequestBody::InspectMembership(access) => {
+            let state = open_group(shared, records, access)?;
+            apply::read::membership(shared, records, &state)
+        }
+        RequestBody::ExternalCommitInformation(access) => {
+            let state = open_group(shared, records, access)?;
+            apply::read::external_commit_information(shared, records, &state)
+        }
+        RequestBody::WelcomeInformation(request) => {
+            apply::read::welcome_information(shared, records, &admitted, request)
+        }
+        RequestBody::OpenInbox(request) => apply::inbox::open(shared, records, env, request),
+        RequestBody::ReadInbox(request) => apply::inbox::read(shared, records, request),
+        RequestBody::ReadStreams(request) => apply::stream::read(shared, records, request),
+    }
+}

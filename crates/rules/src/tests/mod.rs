@@ -1,0 +1,11 @@
+//! Tests of the rules on real groups, judged by a hub's and by a member's view alike.
+
+mod adds;
+mod changes;
+mod joins;
+mod leaves;
+mod pending;
+mod policies;
+mod removes;
+mod table;
+mod world;

@@ -1,0 +1,313 @@
+//! Owns streams over a WebSocket.
+//!
+//! A client sends binary `ReadStreams` messages (`wait_s` means nothing here). Each adds its
+//! streams to those of the socket, in order; a stream that is there already keeps its place and
+//! gets the new `from` and `max`. The server answers each with one binary `StreamPages`, and sends
+//! another whenever there is something new. Pages stand in the order of the streams, one for each,
+//! so a client can tell from their number which of its messages the server had seen.
+//!
+//! Invariant: the store is read only when the socket has taken what was read before, so a slow
+//! reader gets larger pages later and never a queue; nothing of a stream is kept here but its
+//! place. Never sees what entries hold, nor who reads.
+
+use super::connection::ConnectionSlot;
+use super::problem::Problem;
+use crate::app::App;
+use crate::records::handles;
+use axum::body::Bytes;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Extension, State};
+use axum::response::Response;
+use sordino_hub::{Endpoint, LogHandle, Step};
+use sordino_store::{Store, Watch};
+use sordino_wire::limits::{MAX_STREAM_READS, MAX_STREAM_WAIT_S};
+use sordino_wire::{
+    Authentication, DsRequest, List, ReadStreams, RequestBody, ResponseBody, StreamPage,
+    StreamPages, StreamRead, encode, exact,
+};
+use std::future::{pending, ready};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, interval_at, timeout};
+
+/// The largest `ReadStreams`, with room to spare.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024;
+/// How often the server asks whether the client is there; one that says nothing in between is not.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a client may take to take a page.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long saying good-bye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `GET /streams/live`.
+pub(super) async fn upgrade(
+    State(app): State<Arc<App>>,
+    Extension(slot): Extension<ConnectionSlot>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|_| Problem::WebSocketRequired)?;
+    if app.stop.is_stopped() {
+        return Err(Problem::Stopping);
+    }
+    let upgrade = upgrade
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
+        // What is written goes to the socket at once; a page is the only thing in memory.
+        .write_buffer_size(0);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let in_use = slot.in_use();
+        Live::new(app).run(socket).await;
+        // Held until here: the socket counts as its connection.
+        drop((in_use, slot));
+    }))
+}
+
+/// Why a socket ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// The client is gone.
+    Gone,
+    /// The client sent what it should not.
+    Refused(u16),
+    /// The server stops.
+    Stopping,
+    /// The server failed.
+    Failed,
+}
+
+/// One socket.
+struct Live {
+    app: Arc<App>,
+    reads: Vec<StreamRead>,
+    watch: Option<(Vec<LogHandle>, Watch)>,
+    /// Whether there may be something to read.
+    due: bool,
+    /// Whether an answer is owed even if there is nothing.
+    owed: bool,
+    /// Whether the client was heard since the last ping.
+    heard: bool,
+}
+
+impl Live {
+    fn new(app: Arc<App>) -> Self {
+        Self {
+            app,
+            reads: Vec::new(),
+            watch: None,
+            due: false,
+            owed: false,
+            heard: true,
+        }
+    }
+
+    async fn run(mut self, mut socket: WebSocket) {
+        let end = self.talk(&mut socket).await;
+        let code = match end {
+            End::Gone => return,
+            End::Refused(code) => code,
+            End::Stopping => close_code::AWAY,
+            End::Failed => close_code::ERROR,
+        };
+        let close = CloseFrame {
+            code,
+            reason: "".into(),
+        };
+        let goodbye = async {
+            if socket.send(Message::Close(Some(close))).await.is_ok() {
+                // The client's own close, so that it surely gets ours.
+                while let Some(Ok(_)) = socket.recv().await {}
+            }
+        };
+        let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
+    }
+
+    async fn talk(&mut self, socket: &mut WebSocket) -> End {
+        let mut stop = self.app.stop.clone();
+        let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+        loop {
+            let progress = tokio::select! {
+                biased;
+                () = stop.stopped() => Err(End::Stopping),
+                message = socket.recv() => self.take(message),
+                _ = ping.tick() => self.ping(socket).await,
+                () = ready(()), if self.due => self.push(socket).await,
+                () = changed(&mut self.watch), if !self.due => {
+                    self.due = true;
+                    Ok(())
+                }
+            };
+            if let Err(end) = progress {
+                return end;
+            }
+        }
+    }
+
+    /// Takes what the client sent.
+    fn take(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        self.heard = true;
+        match message {
+            Some(Ok(Message::Binary(bytes))) => {
+                let wanted: ReadStreams =
+                    exact(&bytes).map_err(|_| End::Refused(close_code::INVALID))?;
+                self.subscribe(wanted.reads.as_slice())
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
+            Some(Ok(Message::Text(_))) => Err(End::Refused(close_code::UNSUPPORTED)),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
+        }
+    }
+
+    fn subscribe(&mut self, wanted: &[StreamRead]) -> Result<(), End> {
+        for read in wanted {
+            let mut read = read.clone();
+            // A stream of which nothing is wanted would never be read to its end.
+            read.max = read.max.max(1);
+            let mut known = self.reads.iter_mut();
+            if let Some(known) = known.find(|known| known.stream_id == read.stream_id) {
+                *known = read;
+                continue;
+            }
+            if self.reads.len() == MAX_STREAM_READS {
+                return Err(End::Refused(close_code::POLICY));
+            }
+            self.reads.push(read);
+        }
+        (self.due, self.owed) = (true, true);
+        Ok(())
+    }
+
+    async fn ping(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        if !std::mem::take(&mut self.heard) {
+            return Err(End::Gone);
+        }
+        // Whatever went unnoticed is noticed now at the latest.
+        self.due = !self.reads.is_empty();
+        self.send(socket, Message::Ping(Bytes::new())).await
+    }
+
+    /// Reads once, and sends what there is.
+    async fn push(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        let request = self.request().ok_or(End::Failed)?;
+        let step = self.app.engine.step(&request, Endpoint::Streams).await;
+        let (pages, logs) = match step.map_err(|_| End::Failed)? {
+            Step::Answer(ResponseBody::Streams(pages)) => (pages, None),
+            Step::Wait {
+                logs,
+                answer: ResponseBody::Streams(pages),
+                ..
+            } => (pages, Some(logs)),
+            _ => return Err(End::Failed),
+        };
+        if let Some(logs) = logs {
+            let watched = self
+                .watch
+                .as_ref()
+                .is_some_and(|(watched, _)| *watched == logs);
+            if !watched {
+                let watch = self.app.engine.store().watch(&handles(&logs));
+                self.watch = Some((logs, watch));
+                // What came between the reading and the registration: look once more.
+                return Ok(());
+            }
+            self.due = false;
+        }
+        let (moved, news) = self.advance(&pages);
+        if !moved && !news && !self.owed {
+            self.due = false;
+        }
+        if news || self.owed {
+            self.owed = false;
+            let bytes = encode(&pages).map_err(|_| End::Failed)?;
+            return self.send(socket, Message::Binary(bytes.into())).await;
+        }
+        Ok(())
+    }
+
+    /// What the hub is asked: all streams from where each is.
+    fn request(&self) -> Option<Bytes> {
+        let body = RequestBody::ReadStreams(ReadStreams {
+            reads: List::new(self.reads.clone()).ok()?,
+            wait_s: MAX_STREAM_WAIT_S,
+        });
+        let auth = Authentication::Possession;
+        let bytes = DsRequest { body, auth }.encode().ok()?;
+        Some(bytes.into())
+    }
+
+    /// Moves each place behind what its page shows: whether any moved, and whether any page tells
+    /// the client anything new.
+    fn advance(&mut self, pages: &StreamPages) -> (bool, bool) {
+        let (mut moved, mut news) = (false, false);
+        for (read, page) in self.reads.iter_mut().zip(pages.pages.iter()) {
+            let (next, tells) = next_place(read.from, page);
+            moved |= next != read.from;
+            news |= tells;
+            read.from = next;
+        }
+        (moved, news)
+    }
+
+    async fn send(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), End> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            () = stop.stopped() => Err(End::Stopping),
+            sent = timeout(SEND_TIMEOUT, socket.send(message)) => match sent {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(End::Gone),
+            },
+        }
+    }
+}
+
+/// Where to read on after a page, and whether the page tells anything.
+fn next_place(from: u64, page: &StreamPage) -> (u64, bool) {
+    if let Some(last) = page.entries.as_slice().last() {
+        return (last.number.saturating_add(1), true);
+    }
+    if from == 0 {
+        return (page.next, false);
+    }
+    let gap = page.oldest > from && page.oldest < page.next;
+    let next = if gap { page.oldest } else { page.next };
+    (next, next != from)
+}
+
+/// Resolves when a watched log grew; never where nothing is watched.
+async fn changed(watch: &mut Option<(Vec<LogHandle>, Watch)>) {
+    match watch {
+        Some((_, watch)) => watch.changed().await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sordino_wire::NumberedEntry;
+
+    fn page(oldest: u64, next: u64, numbers: &[u64]) -> StreamPage {
+        let entry = |number| NumberedEntry {
+            number,
+            entry: sordino_wire::Bytes::new(vec![1]).unwrap(),
+        };
+        let entries = numbers.iter().copied().map(entry).collect();
+        StreamPage {
+            oldest,
+            next,
+            entries: List::new(entries).unwrap(),
+        }
+    }
+
+    #[test]
+    fn places_move_behind_what_was_shown() {
+        assert_eq!(next_place(5, &page(5, 9, &[5, 6])), (7, true));
+        assert_eq!(next_place(9, &page(9, 9, &[])), (9, false));
+        assert_eq!(next_place(0, &page(9, 9, &[])), (9, false));
+        // A gap with entries behind it, and one with none.
+        assert_eq!(next_place(3, &page(7, 9, &[])), (7, true));
+        assert_eq!(next_place(3, &page(9, 9, &[])), (9, true));
+        // A place that this hub has not reached: it lost what it had delivered.
+        assert_eq!(next_place(20, &page(9, 9, &[])), (9, true));
+    }
+}

@@ -1,0 +1,52 @@
+//! The server: HTTP, TLS, configuration, key files, the live side of streams, expiry, stopping.
+//!
+//! ```text
+//! connection -> guard -> router -> body -> engine -> answer
+//!                                            |
+//!                        snapshot -> hub -> commit    (again on a conflict; later, when waiting)
+//! ```
+//! Owns everything that does I/O around the hub, which is a pure function.
+//! Invariant: an answer that depends on a change leaves only when the change is durable; log lines
+//! are constant texts with counts at most.
+//! Never sees: what requests mean, who sends them, from where.
+//!
+//! ```no_run
+//! use sordino_server::{Server, ServerConfig};
+//!
+//! # async fn example() -> Result<(), sordino_server::StartError> {
+//! let running = Server::start(ServerConfig::local("/tmp/sordino-test")).await?;
+//! println!("{} at {}", running.domain().as_str(), running.local_addr());
+//! running.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod app;
+mod clock;
+mod config;
+mod engine;
+mod error;
+mod folder;
+mod http;
+mod keys;
+mod maintenance;
+mod random;
+mod records;
+mod server;
+mod settings;
+mod signals;
+mod stop;
+mod tls;
+
+pub use clock::{Clock, SystemClock, TestClock};
+pub use config::{
+    CREDENTIALS_VARIABLE, Config, ConfigError, Environment, LimitsSection, LogFormat, LogLevel,
+    LogSection, OPERATOR_KEY_CREDENTIAL, OPERATOR_KEY_VARIABLE, RetentionSection, TlsSection,
+    key_place,
+};
+pub use error::{MaintenanceError, StartError};
+pub use maintenance::MaintenanceReport;
+pub use server::{Ended, Running, Server};
+pub use settings::{
+    DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles,
+};

@@ -1,0 +1,104 @@
+//! Owns what happens by itself: rows expire, window keys are retired and made.
+//!
+//! Invariant: one round at a time, and rounds go by the injected clock: what a round does depends
+//! on the day and hour alone, so it can be repeated at will.
+
+use crate::clock::{day_of, hour_of};
+use crate::engine::Engine;
+use crate::error::MaintenanceError;
+use crate::keys::roll_windows;
+use crate::stop::Stop;
+use sordino_crypto::OuterKeys;
+use sordino_store::{Expired, Store};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often a round begins.
+const ROUND_INTERVAL: Duration = Duration::from_secs(60);
+/// Rows per transaction: few, so that requests are hardly held up.
+const ROWS_PER_STEP: usize = 1_000;
+
+/// What a round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaintenanceReport {
+    /// Rows dropped.
+    pub expired_rows: usize,
+}
+
+/// Upkeep of one server.
+pub(crate) struct Maintenance {
+    engine: Arc<Engine>,
+    outer: Arc<OuterKeys>,
+    window_keys: PathBuf,
+    days_ahead: u32,
+    one_at_a_time: Mutex<()>,
+}
+
+impl Maintenance {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        outer: Arc<OuterKeys>,
+        window_keys: PathBuf,
+        days_ahead: u32,
+    ) -> Self {
+        Self {
+            engine,
+            outer,
+            window_keys,
+            days_ahead,
+            one_at_a_time: Mutex::new(()),
+        }
+    }
+
+    /// One round. Window keys first: what a key opened is unreadable even where dropping rows
+    /// fails.
+    pub(crate) async fn round(&self) -> Result<MaintenanceReport, MaintenanceError> {
+        let _one = self.one_at_a_time.lock().await;
+        let now_s = self.engine.now_s();
+        self.roll_windows(now_s).await?;
+        let mut report = MaintenanceReport::default();
+        loop {
+            let store = self.engine.store();
+            let Expired { rows, more } = store
+                .expire(day_of(now_s), hour_of(now_s), ROWS_PER_STEP)
+                .await?;
+            report.expired_rows = report.expired_rows.saturating_add(rows);
+            if !more {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn roll_windows(&self, now_s: u64) -> Result<(), MaintenanceError> {
+        let outer = Arc::clone(&self.outer);
+        let (path, days_ahead) = (self.window_keys.clone(), self.days_ahead);
+        // It writes a file and waits for the disk.
+        tokio::task::spawn_blocking(move || roll_windows(&outer, &path, now_s, days_ahead))
+            .await
+            .unwrap_or(Err(MaintenanceError::WindowKeys(std::io::ErrorKind::Other)))
+    }
+}
+
+/// Rounds until the server stops.
+pub(crate) async fn run(maintenance: Arc<Maintenance>, mut stop: Stop) {
+    let mut rounds = interval(ROUND_INTERVAL);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.stopped() => return,
+            _ = rounds.tick() => {}
+        }
+        // A round that has begun is not broken off: it ends soon, step by step.
+        match maintenance.round().await {
+            Ok(report) if report.expired_rows > 0 => {
+                tracing::debug!(rows = report.expired_rows, "rows expired");
+            }
+            Ok(_) => {}
+            Err(MaintenanceError::Store(_)) => tracing::error!("dropping expired rows failed"),
+            Err(_) => tracing::error!("window keys could not be renewed"),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Owns the seam between the hub and the store: the hub's reads on a snapshot, its effects as one
+//! change.
+//!
+//! Invariant: nothing is added or left out on the way. Never sees what the bytes mean.
+
+use sordino_hub::{Expectation, LogPage, RecordFault, Records, StoreKey};
+use sordino_store::{
+    Append, Changes, Expect, Key, LogHandle, Put, RedbSnapshot, Replay, Snapshot, StoreFault,
+    Version,
+};
+use std::cell::Cell;
+
+/// One snapshot, as the hub reads it.
+pub(crate) struct SnapshotRecords {
+    snapshot: RedbSnapshot,
+    /// Why a read failed. The hub only learns that one did; the server wants to know more.
+    fault: Cell<Option<StoreFault>>,
+}
+
+impl SnapshotRecords {
+    pub(crate) fn new(snapshot: RedbSnapshot) -> Self {
+        Self {
+            snapshot,
+            fault: Cell::new(None),
+        }
+    }
+
+    /// The last failure, if any read failed.
+    pub(crate) fn fault(&self) -> Option<StoreFault> {
+        self.fault.get()
+    }
+
+    fn note<T>(&self, result: Result<T, StoreFault>) -> Result<T, RecordFault> {
+        result.map_err(|fault| {
+            self.fault.set(Some(fault));
+            RecordFault
+        })
+    }
+}
+
+impl Records for SnapshotRecords {
+    fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault> {
+        let record = self.note(self.snapshot.get(&Key(*key)))?;
+        Ok(record.map(|record| record.value))
+    }
+
+    fn replay(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault> {
+        self.note(self.snapshot.replay(&Key(*key)))
+    }
+
+    fn read_log(
+        &self,
+        log: &sordino_hub::LogHandle,
+        from: u64,
+        max_entries: usize,
+        max_bytes: usize,
+    ) -> Result<LogPage, RecordFault> {
+        let page = self
+            .snapshot
+            .read_log(&LogHandle(*log), from, max_entries, max_bytes);
+        let page = self.note(page)?;
+        let entries = page.entries.into_iter().map(|e| (e.number, e.value));
+        Ok(LogPage {
+            entries: entries.collect(),
+            oldest: page.oldest,
+            next: page.next,
+        })
+    }
+}
+
+/// The hub's changes, in the store's words.
+pub(crate) fn to_store(changes: sordino_hub::Changes) -> Changes {
+    let sordino_hub::Changes {
+        expect,
+        put,
+        delete,
+        append,
+        replay,
+    } = changes;
+    let expectation = |expected| match expected {
+        Expectation::Absent => Expect::Absent,
+        Expectation::Is(version) => Expect::Is(Version(version)),
+    };
+    let put = put.into_iter().map(|put| Put {
+        key: Key(put.key),
+        value: put.value,
+        expires_day: put.expires_day,
+    });
+    let append = append.into_iter().map(|append| Append {
+        log: LogHandle(append.log),
+        value: append.value,
+        expires_day: append.expires_day,
+    });
+    Changes {
+        expect: expect
+            .into_iter()
+            .map(|(key, expected)| (Key(key), expectation(expected)))
+            .collect(),
+        put: put.collect(),
+        delete: delete.into_iter().map(Key).collect(),
+        append: append.collect(),
+        spend: Vec::new(),
+        replay: replay.map(|replay| Replay {
+            key: Key(replay.key),
+            value: replay.value,
+            expires_hour: replay.expires_hour,
+        }),
+        outbox: Vec::new(),
+    }
+}
+
+/// Log handles, in the store's words.
+pub(crate) fn handles(logs: &[sordino_hub::LogHandle]) -> Vec<LogHandle> {
+    logs.iter().copied().map(LogHandle).collect()
+}

@@ -1,0 +1,241 @@
+//! Owns starting and stopping a server.
+//!
+//! Invariant: it serves only when everything is open and checked, and it has stopped only when
+//! every acknowledged change is on the disk and nothing of it runs any more.
+
+use crate::app::App;
+use crate::engine::Engine;
+use crate::error::{MaintenanceError, StartError};
+use crate::folder::DataFolder;
+use crate::http::{Acceptor, accept, router};
+use crate::keys::{FileKeys, Keys, days_ahead};
+use crate::maintenance::{self, Maintenance, MaintenanceReport};
+use crate::settings::{DomainChoice, ServerConfig};
+use crate::signals::Signals;
+use crate::stop::Stopper;
+use crate::tls;
+use sordino_hub::{Hub, HubConfig};
+use sordino_store::{RedbOptions, RedbStore, Store};
+use sordino_wire::{Domain, SignatureKey};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Starts servers.
+pub struct Server;
+
+/// A server that serves. Dropping it stops it without waiting for anything.
+pub struct Running {
+    local_addr: SocketAddr,
+    hub_signature_key: SignatureKey,
+    domain: Domain,
+    data_dir: PathBuf,
+    lost_deliveries: bool,
+    encrypted: bool,
+    stopper: Stopper,
+    tasks: Vec<JoinHandle<()>>,
+    maintenance: Arc<Maintenance>,
+    store: RedbStore,
+    // Last: the lock ends when all else has.
+    folder: Arc<DataFolder>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything under way was finished, or cut at the deadline; the store is closed.
+    Gracefully,
+    /// A second signal asked to stop at once. What was acknowledged is on the disk all the same.
+    AtOnce,
+}
+
+/// Everything that is open, before it serves.
+struct Opened {
+    folder: Arc<DataFolder>,
+    store: RedbStore,
+    keys: Keys,
+    lost_deliveries: bool,
+}
+
+impl Server {
+    /// Opens everything, and serves.
+    pub async fn start(config: ServerConfig) -> Result<Running, StartError> {
+        config.check()?;
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let listener = listen(config.listen).await?;
+        let local_addr = listener.local_addr().map_err(|source| StartError::Listen {
+            address: config.listen,
+            source,
+        })?;
+        let domain = domain(&config.domain, local_addr)?;
+        let opened = open(&config, &domain).await?;
+
+        let encrypted = tls.is_some() || config.behind_proxy;
+        let hub_config = HubConfig {
+            stream_entry_days: config.stream_entry_days,
+            inactive_days: config.inactive_days,
+            ..HubConfig::new(domain.clone())
+        };
+        let outer = opened.keys.outer;
+        let hub = Hub::new(hub_config, &opened.keys.signing, Arc::clone(&outer));
+        let hub_signature_key = hub.signature_key().clone();
+        let engine = Engine::new(hub, opened.store.clone(), Arc::clone(&config.clock));
+        let engine = Arc::new(engine);
+        let maintenance = Arc::new(Maintenance::new(
+            Arc::clone(&engine),
+            outer,
+            opened.folder.window_keys(),
+            days_ahead(config.stream_entry_days),
+        ));
+
+        let stopper = Stopper::new();
+        let app = App::new(engine, config.limits, stopper.listener(), encrypted);
+        let acceptor = Acceptor {
+            listener,
+            tls,
+            router: router(Arc::new(app)),
+            limits: config.limits,
+            stop: stopper.listener(),
+        };
+        let upkeep = maintenance::run(Arc::clone(&maintenance), stopper.listener());
+        let tasks = vec![tokio::spawn(accept(acceptor)), tokio::spawn(upkeep)];
+        tracing::info!("serving");
+        Ok(Running {
+            local_addr,
+            hub_signature_key,
+            domain,
+            data_dir: config.data_dir,
+            lost_deliveries: opened.lost_deliveries,
+            encrypted,
+            stopper,
+            tasks,
+            maintenance,
+            store: opened.store,
+            folder: opened.folder,
+        })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Its domain.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// The key with which it signs as the external sender of its groups.
+    pub fn hub_signature_key(&self) -> &SignatureKey {
+        &self.hub_signature_key
+    }
+
+    /// The address for clients.
+    pub fn url(&self) -> String {
+        let scheme = if self.encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.domain.as_str())
+    }
+
+    /// Its data folder.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Where its operator key is unless it was configured to be elsewhere.
+    pub fn operator_key(&self) -> PathBuf {
+        self.folder.operator_key()
+    }
+
+    /// Whether it started without its window keys, and lost what was not yet delivered.
+    pub fn lost_deliveries(&self) -> bool {
+        self.lost_deliveries
+    }
+
+    /// One round of upkeep now: expiry, window keys. It happens each minute by itself.
+    pub async fn run_maintenance(&self) -> Result<MaintenanceReport, MaintenanceError> {
+        self.maintenance.round().await
+    }
+
+    /// Stops: accepts nothing more, finishes what is under way, ends waiting readers, closes the
+    /// store. Nothing of it runs when this returns.
+    pub async fn shutdown(self) {
+        tracing::info!("stopping");
+        self.stopper.stop();
+        for task in self.tasks {
+            // A task that panicked has ended as well.
+            let _ = task.await;
+        }
+        self.store.shutdown().await;
+        tracing::info!("stopped");
+    }
+
+    /// Serves until SIGTERM or SIGINT, then stops; a second signal stops at once.
+    pub async fn run_until_signal(self) -> std::io::Result<Ended> {
+        let mut signals = Signals::new()?;
+        signals.next().await;
+        tokio::select! {
+            () = self.shutdown() => Ok(Ended::Gracefully),
+            () = signals.next() => Ok(Ended::AtOnce),
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Running(..)")
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })
+}
+
+fn domain(choice: &DomainChoice, local_addr: SocketAddr) -> Result<Domain, StartError> {
+    match choice {
+        DomainChoice::Named(domain) => Ok(domain.clone()),
+        DomainChoice::Listening => {
+            Domain::new(local_addr.to_string()).map_err(|_| StartError::NoDomain)
+        }
+    }
+}
+
+/// Opens data folder, keys and store, in the order in which each can refuse before the next one
+/// writes.
+async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartError> {
+    let folder = Arc::new(DataFolder::open(&config.data_dir)?);
+    let file_keys = FileKeys::open(
+        &folder,
+        &config.operator_key,
+        config.clock.now_s(),
+        days_ahead(config.stream_entry_days),
+        config.accept_lost_deliveries,
+    )?;
+    let lost_deliveries = file_keys.lost_deliveries;
+    if lost_deliveries {
+        tracing::warn!("the window keys are new: everything not yet delivered is lost");
+    }
+    let database = folder.database();
+    let store =
+        tokio::task::spawn_blocking(move || RedbStore::open(&database, RedbOptions::default()));
+    let store = store.await.map_err(|_| StartError::Damaged)??;
+    let keys = match file_keys.complete(&store, domain).await {
+        Ok(keys) => keys,
+        Err(refused) => {
+            store.shutdown().await;
+            return Err(refused);
+        }
+    };
+    Ok(Opened {
+        folder,
+        store,
+        keys,
+        lost_deliveries,
+    })
+}

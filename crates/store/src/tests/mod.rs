@@ -1,0 +1,9 @@
+//! The tests of the redb backend.
+
+mod faults;
+mod file;
+mod golden;
+mod model;
+mod speed;
+mod volatile;
+mod writer;

@@ -1,0 +1,97 @@
+//! Owns every limit of the protocol, as named constants in one place.
+//!
+//! Invariant: a parser refuses what is over a limit before it allocates for it.
+//! Sizes are bytes unless the name says otherwise (units last).
+
+/// The largest request, padding included.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// The largest answer, padding included: the tree and the roster of [`MAX_MEMBERS`] fit together.
+pub const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+/// The smallest request or answer after padding (design page 3.1).
+pub const PADDING_FLOOR_BYTES: usize = 512;
+/// The largest application message as an MLSMessage.
+pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
+/// The largest handshake message (a commit in a blank tree of 10,000 leaves is 0.8 MB).
+pub const MAX_HANDSHAKE_BYTES: usize = 2 * 1024 * 1024;
+/// The largest exported ratchet tree.
+pub const MAX_TREE_BYTES: usize = 7 * 1024 * 1024;
+/// The largest GroupInfo without its tree.
+pub const MAX_GROUP_INFO_BYTES: usize = 64 * 1024;
+/// The largest Welcome.
+pub const MAX_WELCOME_BYTES: usize = 512 * 1024;
+/// The most leaves that one commit adds.
+pub const MAX_ADDS: usize = 256;
+/// The most members a group may have.
+pub const MAX_MEMBERS: usize = 10_000;
+/// The most identity entries one answer carries.
+pub const MAX_ROSTER_ENTRIES: usize = 16_384;
+/// The most generations a chain of wrappers spans in one answer.
+pub const MAX_WRAPPERS: usize = 4_096;
+/// The most proposals that may be pending at once (design page 3.2).
+pub const MAX_PENDING_PROPOSALS: usize = 16;
+/// Epochs after which a pending proposal is dropped.
+pub const PENDING_PROPOSAL_EPOCHS: u64 = 2;
+/// The most successive commits of one user while nobody else has opened the state (2.4, rule 2).
+pub const MAX_CHAIN_COMMITS: usize = 8;
+/// The most further sealings of one state by rekey (2.4, rule 2).
+pub const MAX_REKEYS: usize = 4;
+/// The most key requests parked in one place (2.4, rule 3).
+pub const MAX_PARKED_KEY_REQUESTS: usize = 64;
+/// Deliveries that one inbox accepts.
+pub const MAX_INBOX_DELIVERIES: u8 = 4;
+/// The largest delivery into an inbox, before sealing.
+pub const MAX_INBOX_DELIVERY_BYTES: usize = 544 * 1024;
+/// The longest life of an inbox in days.
+pub const MAX_INBOX_DAYS: u32 = 90;
+/// Streams read by one request.
+pub const MAX_STREAM_READS: usize = 64;
+/// Entries returned per stream in one answer.
+pub const MAX_STREAM_ENTRIES: usize = 512;
+/// Bytes of entries returned in one answer.
+pub const MAX_STREAM_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The longest wait of a stream read, in seconds.
+pub const MAX_STREAM_WAIT_S: u16 = 60;
+/// How far a request's time may lie from the hub's, in seconds. Below `REPLAY_MEMORY_S` by design.
+pub const MAX_TIME_SKEW_S: u64 = 600;
+/// How long an outcome is remembered for a repeated request, in seconds.
+pub const REPLAY_MEMORY_S: u64 = 3_600;
+/// The largest outcome: what a replay record keeps of an answer (design page 3.1).
+pub const MAX_OUTCOME_BYTES: usize = 48;
+/// The largest detail in an outcome, beside epoch, counter and the detail's length.
+pub const MAX_OUTCOME_DETAIL_BYTES: usize = MAX_OUTCOME_BYTES - 8 - 8 - 1;
+/// Clients floor every time they send to this many seconds: skew is a fingerprint.
+pub const TIME_GRAIN_S: u64 = 60;
+/// The longest URI.
+pub const MAX_URI_BYTES: usize = 255;
+/// The longest domain name.
+pub const MAX_DOMAIN_BYTES: usize = 253;
+/// The largest public key.
+pub const MAX_PUBLIC_KEY_BYTES: usize = 256;
+/// The largest signature.
+pub const MAX_SIGNATURE_BYTES: usize = 256;
+/// The plaintext of an identity link, always this size (design page 2.3).
+pub const IDENTITY_LINK_BYTES: usize = 512;
+/// The ciphertext of an identity link: plaintext and AES-256-GCM tag.
+pub const IDENTITY_LINK_CIPHERTEXT_BYTES: usize = IDENTITY_LINK_BYTES + 16;
+/// The largest sealed key object.
+pub const MAX_KEY_OBJECT_BYTES: usize = 2_048;
+/// Administrators that a policy summary names.
+pub const MAX_ADMINS: usize = 64;
+/// Epochs behind the current one in which a send may still be accepted, at most.
+pub const MAX_EPOCH_TOLERANCE: u8 = 8;
+/// Commit deltas since a snapshot, before the next becomes a snapshot (design page 3.3).
+pub const MAX_DELTAS: usize = 32;
+/// Joiners' snapshots kept at once.
+pub const MAX_KEPT_SNAPSHOTS: usize = 64;
+/// Days that a stream's entries live unless configured otherwise.
+pub const STREAM_ENTRY_DAYS: u32 = 30;
+/// Days that a tombstone lives.
+pub const TOMBSTONE_DAYS: u32 = 365;
+/// Days of activity after which a generation must move.
+pub const GENERATION_MAX_DAYS: u32 = 30;
+/// Tombstones of former generations in which a group looks for parked key requests.
+pub const MAX_PARKING_PLACES: usize = 32;
+/// Proposals in one request.
+pub const MAX_PROPOSALS_PER_REQUEST: usize = 4;
+/// Signed proofs for added leaves in a commit's authenticated data.
+pub const MAX_LEAF_PROOFS: usize = MAX_ADDS;
