@@ -78,6 +78,11 @@ impl Provider {
         }
     }
 
+    /// Another storage, the same randomness.
+    pub(crate) fn successor(&self, record: &MlsRecord) -> Self {
+        Self::load(self.entropy.clone(), record)
+    }
+
     /// Everything the storage holds, in an order of its own.
     pub(crate) fn dump(&self) -> MlsRecord {
         let values = self

@@ -4,7 +4,7 @@
 //! agent, no redirect, no proxy of the environment; a request is repeated byte for byte.
 
 use crate::error::{ClientError, Result};
-use sordino_wire::limits::MAX_BODY_BYTES;
+use sordino_wire::limits::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use sordino_wire::{Domain, DsResponse, Reject, ResponseBody, media};
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ async fn read_body(mut answer: reqwest::Response) -> Result<ResponseBody> {
         .await
         .map_err(|_| ClientError::Unreachable)?
     {
-        if bytes.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
+        if bytes.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
             return Err(ClientError::BadAnswer);
         }
         bytes.extend_from_slice(&chunk);

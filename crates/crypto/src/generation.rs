@@ -194,3 +194,95 @@ pub fn unwrap_previous(
         .map_err(|_| CryptoError::Length)?;
     Ok(WrapperKey::new(Secret32::new(bytes)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{flips, group_id, request, secret};
+    use std::collections::HashSet;
+
+    #[test]
+    fn keys_of_one_generation_all_differ() {
+        let group = GroupSecret::new(secret(1));
+        let ear = group.ear_key().unwrap();
+        let keys = [
+            *group.secret().expose(),
+            *ear.secret().expose(),
+            *group.wrapper_key().unwrap().secret().expose(),
+            *ear.head_key().unwrap().secret().expose(),
+            *ear.tree_key().unwrap().secret().expose(),
+            *ear.roster_key().unwrap().secret().expose(),
+            *ear.pending_key().unwrap().secret().expose(),
+            *ear.previous_key().unwrap().secret().expose(),
+            *ear.delivery_key().unwrap().secret().expose(),
+        ];
+        assert_eq!(HashSet::from(keys).len(), keys.len());
+    }
+
+    #[test]
+    fn places_move_with_the_generation_and_differ_by_name() {
+        let ear = EarKey::new(secret(1));
+        let next = EarKey::new(secret(2));
+        assert_ne!(ear.locator("head"), ear.locator("previous"));
+        assert_ne!(ear.locator("head"), next.locator("head"));
+    }
+
+    #[test]
+    fn a_mac_serves_one_key_and_request() {
+        let key = SenderKey::new(secret(1));
+        let mac = key.mac(&request(1)).unwrap();
+        assert_eq!(key.verify_mac(&request(1), &mac), Ok(()));
+        assert_eq!(key.verify_mac(&request(2), &mac), Err(CryptoError::Mac));
+        let other = SenderKey::new(secret(2));
+        assert_eq!(other.verify_mac(&request(1), &mac), Err(CryptoError::Mac));
+        for flipped in flips(&mac.0) {
+            let flipped = Digest(flipped.try_into().unwrap());
+            assert_eq!(key.verify_mac(&request(1), &flipped), Err(CryptoError::Mac));
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_key_check_is_in_its_hash() {
+        let ear = EarKey::new(secret(1));
+        let sender = SenderKey::new(secret(2));
+        let base = keys_hash(group_id(), 3, &ear, &sender).unwrap();
+        let others = [
+            keys_hash(GroupId([1; 16]), 3, &ear, &sender),
+            keys_hash(group_id(), 4, &ear, &sender),
+            keys_hash(group_id(), 3, &EarKey::new(secret(3)), &sender),
+            keys_hash(group_id(), 3, &ear, &SenderKey::new(secret(3))),
+        ];
+        assert!(others.iter().all(|other| *other != Ok(base)));
+    }
+
+    #[test]
+    fn one_walks_back_and_not_forward() {
+        let previous = WrapperKey::new(secret(1));
+        let next = WrapperKey::new(secret(2));
+        let wrapper = wrap_previous(&next, group_id(), 7, &previous).unwrap();
+        let opened = unwrap_previous(&next, group_id(), &wrapper).unwrap();
+        assert_eq!(opened, previous);
+        let refused = Err(CryptoError::Decrypt);
+        assert_eq!(unwrap_previous(&previous, group_id(), &wrapper), refused);
+    }
+
+    #[test]
+    fn a_wrapper_of_another_group_or_generation_does_not_open() {
+        let next = WrapperKey::new(secret(2));
+        let wrapper = wrap_previous(&next, group_id(), 7, &WrapperKey::new(secret(1))).unwrap();
+        let refused = Err(CryptoError::Decrypt);
+        assert_eq!(unwrap_previous(&next, GroupId([1; 16]), &wrapper), refused);
+        let moved = PreviousWrapper {
+            generation: 8,
+            ciphertext: wrapper.ciphertext.clone(),
+        };
+        assert_eq!(unwrap_previous(&next, group_id(), &moved), refused);
+        for flipped in flips(wrapper.ciphertext.as_slice()) {
+            let flipped = PreviousWrapper {
+                generation: 7,
+                ciphertext: Bytes::new(flipped).unwrap(),
+            };
+            assert_eq!(unwrap_previous(&next, group_id(), &flipped), refused);
+        }
+    }
+}

@@ -125,3 +125,135 @@ fn suite() -> Hpke<Backend> {
         AeadAlgorithm::Aes128Gcm,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{flips, rng};
+    use rand_core::SeedableRng as _;
+
+    /// Gives out bytes that a test names.
+    struct Given(Vec<u8>);
+
+    impl RngCore for Given {
+        fn next_u32(&mut self) -> u32 {
+            unreachable!()
+        }
+
+        fn next_u64(&mut self) -> u64 {
+            unreachable!()
+        }
+
+        fn fill_bytes(&mut self, destination: &mut [u8]) {
+            let rest = self.0.split_off(destination.len());
+            destination.copy_from_slice(&std::mem::replace(&mut self.0, rest));
+        }
+
+        fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), rand_core::Error> {
+            self.fill_bytes(destination);
+            Ok(())
+        }
+    }
+
+    fn bytes(text: &str) -> Vec<u8> {
+        hex::decode(text).unwrap()
+    }
+
+    /// RFC 9180, appendix A.1.1, sequence number 0.
+    #[test]
+    fn the_rfcs_vector() {
+        let info = bytes("4f6465206f6e2061204772656369616e2055726e");
+        let aad = bytes("436f756e742d30");
+        let plaintext = bytes("4265617574792069732074727574682c20747275746820626561757479");
+        let seed = bytes("7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234");
+        let secret = bytes("4612c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8ac8");
+        let private = HpkePrivateKey::from_bytes(&secret).unwrap();
+        let public = private.public().unwrap();
+        assert_eq!(
+            public.as_slice(),
+            bytes("3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d")
+        );
+        let sealed =
+            hpke_seal(public.as_slice(), &info, &aad, &plaintext, &mut Given(seed)).unwrap();
+        assert_eq!(
+            sealed.kem_output.as_slice(),
+            bytes("37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431")
+        );
+        assert_eq!(
+            sealed.ciphertext.as_slice(),
+            bytes(
+                "f938558b5d72f1a23810b4be2ab4f84331acc02fc97babc53a52ae8218a355a9\
+                 6d8770ac83d07bea87e13c512a"
+            )
+        );
+        let opened = hpke_open(private.expose(), &info, &aad, &sealed).unwrap();
+        assert_eq!(opened.as_slice(), plaintext);
+    }
+
+    #[test]
+    fn randomness_is_the_callers() {
+        let (_, public) = hpke_generate(&mut rng()).unwrap();
+        let seal = |rng: &mut dyn RngCore| hpke_seal(public.as_slice(), b"", b"", b"x", rng);
+        assert_eq!(seal(&mut rng()), seal(&mut rng()));
+        let mut other = rand_chacha::ChaCha20Rng::seed_from_u64(8);
+        assert_ne!(seal(&mut rng()), seal(&mut other));
+        let mut twice = rng();
+        assert_ne!(seal(&mut twice), seal(&mut twice));
+        assert_eq!(hpke_generate(&mut rng()), hpke_generate(&mut rng()));
+    }
+
+    #[test]
+    fn a_seal_without_lent_randomness_notices() {
+        let (_, public) = hpke_generate(&mut rng()).unwrap();
+        let lent = lend_randomness(Zeroizing::new([1; 32]));
+        let (mut first, mut second) = (suite(), suite());
+        let recipient = BackendPublicKey::new(public.as_slice().to_vec());
+        first
+            .seal(&recipient, b"", b"", b"", None, None, None)
+            .unwrap();
+        assert!(lent.was_enough());
+        second
+            .seal(&recipient, b"", b"", b"", None, None, None)
+            .unwrap();
+        assert!(!lent.was_enough());
+    }
+
+    #[test]
+    fn everything_that_is_not_the_same_is_refused() {
+        let (private, public) = hpke_generate(&mut rng()).unwrap();
+        let sealed = hpke_seal(public.as_slice(), b"i", b"a", b"text", &mut rng()).unwrap();
+        let refused = Err(CryptoError::Decrypt);
+        assert!(hpke_open(private.expose(), b"i", b"a", &sealed).is_ok());
+        assert_eq!(hpke_open(private.expose(), b"j", b"a", &sealed), refused);
+        assert_eq!(hpke_open(private.expose(), b"i", b"b", &sealed), refused);
+        assert_eq!(hpke_open(&[7; 32], b"i", b"a", &sealed), refused);
+        assert_eq!(hpke_open(&[7; 31], b"i", b"a", &sealed), refused);
+        for flipped in flips(sealed.ciphertext.as_slice()) {
+            let mut damaged = sealed.clone();
+            damaged.ciphertext = Bytes::new(flipped).unwrap();
+            assert_eq!(hpke_open(private.expose(), b"i", b"a", &damaged), refused);
+        }
+        for flipped in flips(sealed.kem_output.as_slice()) {
+            let mut damaged = sealed.clone();
+            damaged.kem_output = Bytes::new(flipped).unwrap();
+            assert_eq!(hpke_open(private.expose(), b"i", b"a", &damaged), refused);
+        }
+        for length in [1, 31, 33] {
+            let mut damaged = sealed.clone();
+            damaged.kem_output = Bytes::new(vec![9; length]).unwrap();
+            assert_eq!(hpke_open(private.expose(), b"i", b"a", &damaged), refused);
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for length in [0, 31, 33] {
+            let sealed = hpke_seal(&vec![9; length], b"", b"", b"", &mut rng());
+            assert_eq!(sealed, Err(CryptoError::Hpke));
+            let private = HpkePrivateKey::from_bytes(&vec![9; length]);
+            assert_eq!(private, Err(CryptoError::Length));
+        }
+        let small_order = hpke_seal(&[0; 32], b"", b"", b"", &mut rng());
+        assert_eq!(small_order, Err(CryptoError::Hpke));
+    }
+}

@@ -144,3 +144,151 @@ fn entry_key(
     })?;
     OneTimeKey::derive(wrapper_key.secret().expose(), ENTRY_LABEL, &context)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        client_credential, client_key, client_secret, credential, domain, flips, group_id, secret,
+        set_slot, uri, user_secret,
+    };
+
+    fn link() -> IdentityLink {
+        make_identity_link(&client_key(), &client_credential(), &credential()).unwrap()
+    }
+
+    fn wrapper() -> WrapperKey {
+        WrapperKey::new(secret(4))
+    }
+
+    fn entry() -> IdentityEntry {
+        let salt = Salt([6; 16]);
+        seal_identity_entry(&wrapper(), 2, group_id(), &credential(), &link(), salt).unwrap()
+    }
+
+    fn other_credential() -> PseudonymousCredential {
+        let (user, client) = (user_secret(), client_secret());
+        crate::make_credential(&domain(), &user, &client, &set_slot(), 0).unwrap()
+    }
+
+    /// An entry whose key is right and whose contents are anything.
+    fn entry_of(plaintext: &[u8]) -> IdentityEntry {
+        let salt = Salt([6; 16]);
+        let key = entry_key(&wrapper(), group_id(), &credential(), salt).unwrap();
+        let ciphertext = Bytes::new(key.seal(b"", plaintext).unwrap()).unwrap();
+        IdentityEntry {
+            generation: 2,
+            salt,
+            ciphertext,
+        }
+    }
+
+    #[test]
+    fn an_entry_opens_for_its_leaf() {
+        let opened = open_identity_entry(&wrapper(), group_id(), &credential(), &entry());
+        assert_eq!(opened, Ok(link()));
+    }
+
+    #[test]
+    fn an_entry_opens_nowhere_else() {
+        let refused = Err(CryptoError::Decrypt);
+        let other = WrapperKey::new(secret(5));
+        let open = open_identity_entry;
+        assert_eq!(open(&other, group_id(), &credential(), &entry()), refused);
+        assert_eq!(
+            open(&wrapper(), GroupId([1; 16]), &credential(), &entry()),
+            refused
+        );
+        assert_eq!(
+            open(&wrapper(), group_id(), &other_credential(), &entry()),
+            refused
+        );
+        let mut salted = entry();
+        salted.salt = Salt([7; 16]);
+        assert_eq!(
+            open(&wrapper(), group_id(), &credential(), &salted),
+            refused
+        );
+        for flipped in flips(entry().ciphertext.as_slice()) {
+            let mut damaged = entry();
+            damaged.ciphertext = Bytes::new(flipped).unwrap();
+            assert_eq!(
+                open(&wrapper(), group_id(), &credential(), &damaged),
+                refused
+            );
+        }
+    }
+
+    #[test]
+    fn padding_is_zero_and_contents_are_a_link() {
+        let mut plaintext = encode(&link()).unwrap();
+        plaintext.resize(IDENTITY_LINK_BYTES, 0);
+        let open = |entry: &IdentityEntry| {
+            open_identity_entry(&wrapper(), group_id(), &credential(), entry)
+        };
+        assert_eq!(open(&entry_of(&plaintext)), Ok(link()));
+        plaintext[IDENTITY_LINK_BYTES - 1] = 1;
+        assert_eq!(open(&entry_of(&plaintext)), Err(CryptoError::Padding));
+        let nothing = entry_of(&[0; IDENTITY_LINK_BYTES]);
+        assert_eq!(open(&nothing), Err(CryptoError::Encoding));
+    }
+
+    #[test]
+    fn a_link_to_another_credential_is_refused() {
+        let refused = Err(CryptoError::Signature);
+        assert_eq!(check_identity_link(&link(), &other_credential()), refused);
+        let foreign = make_identity_link(&client_key(), &client_credential(), &other_credential());
+        let salt = Salt([6; 16]);
+        let entry = seal_identity_entry(
+            &wrapper(),
+            2,
+            group_id(),
+            &credential(),
+            &foreign.unwrap(),
+            salt,
+        );
+        let opened = open_identity_entry(&wrapper(), group_id(), &credential(), &entry.unwrap());
+        assert_eq!(opened, Err(CryptoError::Signature));
+    }
+
+    #[test]
+    fn a_link_by_another_key_is_refused() {
+        let thief = SigningKey::from_seed(&[99; 32]);
+        let link = make_identity_link(&thief, &client_credential(), &credential()).unwrap();
+        let refused = Err(CryptoError::Signature);
+        assert_eq!(check_identity_link(&link, &credential()), refused);
+    }
+
+    #[test]
+    fn every_field_of_a_client_credential_is_signed() {
+        let refused = Err(CryptoError::Signature);
+        assert_eq!(check_client_credential(&client_credential()), Ok(()));
+        let other = SigningKey::from_seed(&[98; 32]).public();
+        let mut changed = client_credential();
+        changed.user = uri("mimi://hub.example/u/mallory");
+        assert_eq!(check_client_credential(&changed), refused);
+        let mut changed = client_credential();
+        changed.client = uri("mimi://hub.example/d/mallory");
+        assert_eq!(check_client_credential(&changed), refused);
+        let mut changed = client_credential();
+        changed.signature_key = other.clone();
+        assert_eq!(check_client_credential(&changed), refused);
+        let mut changed = client_credential();
+        changed.account_key = other;
+        assert_eq!(check_client_credential(&changed), refused);
+        let mut changed = link();
+        changed.client_credential.user = uri("mimi://hub.example/u/mallory");
+        assert_eq!(check_identity_link(&changed, &credential()), refused);
+    }
+
+    #[test]
+    fn names_that_do_not_fit_an_entry_are_refused() {
+        let long = uri(&format!("mimi://hub.example/u/{}", "a".repeat(200)));
+        let account = SigningKey::from_seed(&[12; 32]);
+        let big = make_client_credential(&long, &long, &client_key(), &account).unwrap();
+        let link = make_identity_link(&client_key(), &big, &credential()).unwrap();
+        let salt = Salt([6; 16]);
+        let sealed = seal_identity_entry(&wrapper(), 2, group_id(), &credential(), &link, salt);
+        assert_eq!(sealed, Err(CryptoError::Length));
+    }
+}

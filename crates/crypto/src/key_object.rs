@@ -114,3 +114,122 @@ pub fn open_key_object(
     }
     Ok(exact(unpad(&padded)?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        client_credential, client_key, credential, domain, group_id, rng, secret, uri,
+    };
+    use crate::{hpke_generate, make_client_credential};
+
+    const WELCOME: Digest = Digest([3; 32]);
+    const RECIPIENT: [u8; 32] = [4; 32];
+
+    fn object() -> GroupKeyObject {
+        object_by(&client_key(), &client_credential())
+    }
+
+    fn object_by(key: &SigningKey, credential_of: &ClientCredential) -> GroupKeyObject {
+        make_key_object(
+            key,
+            credential_of,
+            &domain(),
+            group_id(),
+            5,
+            2,
+            &GroupSecret::new(secret(1)),
+            &credential().signature_key,
+            WELCOME,
+            &RECIPIENT,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_made_passes() {
+        assert_eq!(check_key_object(&object(), WELCOME, &RECIPIENT), Ok(()));
+    }
+
+    #[test]
+    fn every_field_is_signed() {
+        let changes: [fn(&mut GroupKeyObject); 8] = [
+            |object| object.hub_domain = Domain::new("other.example").unwrap(),
+            |object| object.group_id = GroupId([1; 16]),
+            |object| object.epoch = 6,
+            |object| object.generation = 3,
+            |object| object.group_secret = secret(2),
+            |object| object.giver_leaf_key = client_key().public(),
+            |object| object.giver_credential.user = uri("mimi://hub.example/u/mallory"),
+            |object| object.signature = object.giver_credential.account_signature.clone(),
+        ];
+        let refused = Err(CryptoError::Signature);
+        for change in changes {
+            let mut changed = object();
+            change(&mut changed);
+            assert_eq!(check_key_object(&changed, WELCOME, &RECIPIENT), refused);
+        }
+        assert_eq!(
+            check_key_object(&object(), sha256(b""), &RECIPIENT),
+            refused
+        );
+        assert_eq!(check_key_object(&object(), WELCOME, &[5; 32]), refused);
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_givers_is_refused() {
+        let thief = SigningKey::from_seed(&[99; 32]);
+        let forged = object_by(&thief, &client_credential());
+        let refused = Err(CryptoError::Signature);
+        assert_eq!(check_key_object(&forged, WELCOME, &RECIPIENT), refused);
+    }
+
+    #[test]
+    fn sealed_objects_have_one_size() {
+        let (private, public) = hpke_generate(&mut rng()).unwrap();
+        let name = |length| uri(&format!("mimi://{}", "a".repeat(length)));
+        let mut sizes = std::collections::HashSet::new();
+        for length in [1, 100, 248] {
+            let account = SigningKey::from_seed(&[12; 32]);
+            let (user, client) = (name(length), name(length));
+            let giver = make_client_credential(&user, &client, &client_key(), &account).unwrap();
+            let mut object = object_by(&client_key(), &giver);
+            if length == 248 {
+                object.hub_domain = Domain::new("a".repeat(253)).unwrap();
+                assert_eq!(encode(&object).unwrap().len(), 1_064);
+            }
+            let sealed = seal_key_object(public.as_slice(), &object, &mut rng()).unwrap();
+            sizes.insert(sealed.as_slice().len());
+            assert_eq!(open_key_object(private.expose(), &sealed), Ok(object));
+        }
+        assert_eq!(sizes.len(), 1);
+    }
+
+    #[test]
+    fn another_key_size_or_padding_is_refused() {
+        let (private, public) = hpke_generate(&mut rng()).unwrap();
+        let sealed = seal_key_object(public.as_slice(), &object(), &mut rng()).unwrap();
+        assert_eq!(
+            open_key_object(&[1; 32], &sealed),
+            Err(CryptoError::Decrypt)
+        );
+        let junk = SealedKeyObject::new(vec![0; 10]).unwrap();
+        assert_eq!(
+            open_key_object(private.expose(), &junk),
+            Err(CryptoError::Encoding)
+        );
+        let info = labelled_info(SEAL_LABEL, b"").unwrap();
+        let encoded = encode(&object()).unwrap();
+        let open = |plaintext: &[u8]| {
+            let sealed = hpke_seal(public.as_slice(), &info, b"", plaintext, &mut rng()).unwrap();
+            let sealed = SealedKeyObject::new(encode(&sealed).unwrap()).unwrap();
+            open_key_object(private.expose(), &sealed)
+        };
+        let smaller = pad_to(&encoded, KEY_OBJECT_PLAINTEXT_BYTES - 1).unwrap();
+        assert_eq!(open(&smaller), Err(CryptoError::Padding));
+        let mut padded = pad_to(&encoded, KEY_OBJECT_PLAINTEXT_BYTES).unwrap();
+        assert_eq!(open(&padded), Ok(object()));
+        padded[KEY_OBJECT_PLAINTEXT_BYTES - 1] = 1;
+        assert_eq!(open(&padded), Err(CryptoError::Padding));
+    }
+}

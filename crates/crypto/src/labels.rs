@@ -97,3 +97,39 @@ pub(crate) fn encode_secret<T: Serialize>(value: &T) -> Result<Zeroizing<Vec<u8>
     value.tls_serialize(&mut *bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_input_of_expand_matters() {
+        let base = expand::<32>(&[1; 32], "label", b"context").unwrap();
+        assert_ne!(base, expand::<32>(&[2; 32], "label", b"context").unwrap());
+        assert_ne!(base, expand::<32>(&[1; 32], "labelc", b"ontext").unwrap());
+        assert_ne!(base, expand::<32>(&[1; 32], "label", b"context2").unwrap());
+        let longer = expand::<33>(&[1; 32], "label", b"context").unwrap();
+        assert_ne!(base.as_slice(), &longer[..32]);
+    }
+
+    #[test]
+    fn short_secrets_and_long_outputs_are_refused() {
+        assert_eq!(expand::<16>(&[1; 31], "x", b""), Err(CryptoError::Length));
+        assert!(expand::<8160>(&[1; 32], "x", b"").is_ok());
+        assert_eq!(expand::<8161>(&[1; 32], "x", b""), Err(CryptoError::Length));
+        assert_eq!(
+            expand::<65536>(&[1; 32], "x", b""),
+            Err(CryptoError::Length)
+        );
+    }
+
+    #[test]
+    fn no_error_text_holds_a_digit() {
+        use CryptoError::*;
+        for error in [
+            Length, Signature, Mac, Decrypt, Commitment, Padding, Hpke, Encoding,
+        ] {
+            assert!(!error.to_string().chars().any(|c| c.is_ascii_digit()));
+        }
+    }
+}

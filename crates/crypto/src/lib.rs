@@ -22,6 +22,8 @@ mod seal;
 mod secret;
 mod signature;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod user;
 mod windows;
 

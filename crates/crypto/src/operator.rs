@@ -133,3 +133,55 @@ pub(crate) fn secret_from(bytes: &[u8]) -> Result<Secret32, CryptoError> {
     let bytes = Zeroizing::new(<[u8; 32]>::try_from(bytes).map_err(|_| CryptoError::Length)?);
     Ok(Secret32::new(*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{flips, rng, secret};
+
+    fn index() -> IndexKey {
+        IndexKey::new(secret(1))
+    }
+
+    fn operator() -> OperatorKey {
+        OperatorKey::new(secret(2))
+    }
+
+    #[test]
+    fn names_depend_on_key_space_and_id() {
+        let base = index().blind(Space::Head, b"id").unwrap();
+        assert_eq!(index().blind(Space::Head, b"id"), Ok(base));
+        assert_ne!(index().blind(Space::Tree, b"id"), Ok(base));
+        assert_ne!(index().blind(Space::Head, b"ie"), Ok(base));
+        assert_ne!(IndexKey::new(secret(3)).blind(Space::Head, b"id"), Ok(base));
+        let handle = index().handle(Space::Head, b"id").unwrap();
+        assert_ne!(handle[..16], base);
+        assert_ne!(index().handle(Space::Tree, b"id"), Ok(handle));
+    }
+
+    #[test]
+    fn an_index_key_opens_under_its_operator_key() {
+        let wrapped = index().wrap(&operator(), &mut rng()).unwrap();
+        assert_eq!(IndexKey::unwrap(&operator(), &wrapped), Ok(index()));
+        let other = OperatorKey::new(secret(3));
+        let refused = Err(CryptoError::Commitment);
+        assert_eq!(IndexKey::unwrap(&other, &wrapped), refused);
+    }
+
+    #[test]
+    fn a_damaged_index_key_is_refused() {
+        let wrapped = index().wrap(&operator(), &mut rng()).unwrap();
+        for flipped in flips(&wrapped) {
+            assert!(IndexKey::unwrap(&operator(), &flipped).is_err());
+        }
+        for length in 0..wrapped.len() {
+            assert!(IndexKey::unwrap(&operator(), &wrapped[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn generated_keys_differ() {
+        let mut rng = rng();
+        assert_ne!(IndexKey::generate(&mut rng), IndexKey::generate(&mut rng));
+    }
+}

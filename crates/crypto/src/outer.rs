@@ -180,3 +180,159 @@ impl OuterKeys {
 fn operator_layer(operator: &OperatorKey) -> LayerKey {
     LayerKey::new(operator.secret().duplicate())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::Space;
+    use crate::testing::{flips, rng, secret};
+
+    const TODAY: u32 = 20_700;
+    const ADDRESS: Address = Address {
+        space: Space::StreamLog,
+        store_key: [1; 16],
+    };
+
+    fn keys(current: u8, former: &[u8]) -> OuterKeys {
+        let operator = |byte: u8| OperatorKey::new(secret(byte));
+        let mut windows = WindowKeys::new();
+        windows.ensure(&operator(1), TODAY, 9, &mut rng()).unwrap();
+        OuterKeys::new(
+            operator(current),
+            former.iter().copied().map(operator).collect(),
+            IndexKey::new(secret(50)),
+            windows,
+        )
+    }
+
+    #[test]
+    fn a_record_begins_with_salt_and_key_id() {
+        let sealed = keys(1, &[]).seal(&ADDRESS, b"inner", &mut rng()).unwrap();
+        assert_eq!(sealed.len(), 16 + 4 + 32 + 5 + 16);
+        let key_id = OperatorKey::new(secret(1)).key_id().unwrap();
+        assert_eq!(sealed[16..20], key_id);
+        assert_eq!(keys(1, &[]).open(&ADDRESS, &sealed), Ok(b"inner".to_vec()));
+    }
+
+    #[test]
+    fn former_keys_still_open_and_unknown_ones_do_not() {
+        let sealed = keys(1, &[]).seal(&ADDRESS, b"inner", &mut rng()).unwrap();
+        assert_eq!(
+            keys(2, &[3, 1]).open(&ADDRESS, &sealed),
+            Ok(b"inner".to_vec())
+        );
+        let refused = Err(CryptoError::Decrypt);
+        assert_eq!(keys(2, &[3]).open(&ADDRESS, &sealed), refused);
+        let window = keys(1, &[])
+            .seal_window(&ADDRESS, TODAY, b"inner", &mut rng())
+            .unwrap();
+        assert_eq!(
+            keys(2, &[1]).open_window(&ADDRESS, &window),
+            Ok(b"inner".to_vec())
+        );
+        assert_eq!(keys(2, &[]).open_window(&ADDRESS, &window), refused);
+    }
+
+    #[test]
+    fn every_flipped_byte_and_truncation_is_refused() {
+        let keys = keys(1, &[]);
+        let sealed = keys.seal(&ADDRESS, b"inner", &mut rng()).unwrap();
+        assert!(flips(&sealed).all(|bytes| keys.open(&ADDRESS, &bytes).is_err()));
+        assert!((0..sealed.len()).all(|n| keys.open(&ADDRESS, &sealed[..n]).is_err()));
+        let sealed = keys
+            .seal_window(&ADDRESS, TODAY, b"inner", &mut rng())
+            .unwrap();
+        assert!(flips(&sealed).all(|bytes| keys.open_window(&ADDRESS, &bytes).is_err()));
+        assert!((0..sealed.len()).all(|n| keys.open_window(&ADDRESS, &sealed[..n]).is_err()));
+    }
+
+    #[test]
+    fn a_moved_record_is_refused() {
+        let keys = keys(1, &[]);
+        let elsewhere = Address {
+            store_key: [2; 16],
+            ..ADDRESS
+        };
+        let refused = Err(CryptoError::Commitment);
+        let sealed = keys.seal(&ADDRESS, b"inner", &mut rng()).unwrap();
+        assert_eq!(keys.open(&elsewhere, &sealed), refused);
+        let sealed = keys
+            .seal_window(&ADDRESS, TODAY, b"inner", &mut rng())
+            .unwrap();
+        assert_eq!(keys.open_window(&elsewhere, &sealed), refused);
+    }
+
+    #[test]
+    fn long_lived_and_short_lived_records_are_not_taken_for_each_other() {
+        let keys = keys(1, &[]);
+        let long = keys.seal(&ADDRESS, &[0; 64], &mut rng()).unwrap();
+        let short = keys
+            .seal_window(&ADDRESS, TODAY, &[0; 64], &mut rng())
+            .unwrap();
+        assert!(keys.open_window(&ADDRESS, &long).is_err());
+        assert_eq!(keys.open(&ADDRESS, &short), Err(CryptoError::Commitment));
+    }
+
+    #[test]
+    fn what_is_sealed_for_a_day_dies_with_it() {
+        let keys = keys(1, &[]);
+        let sealed = keys
+            .seal_window(&ADDRESS, TODAY, b"inner", &mut rng())
+            .unwrap();
+        assert_eq!(sealed[20..24], TODAY.to_be_bytes());
+        let mut image = Vec::new();
+        let persist = |bytes: &[u8]| -> Result<(), CryptoError> {
+            image = bytes.to_vec();
+            Ok(())
+        };
+        keys.roll_windows(TODAY + 1, 9, &mut rng(), persist)
+            .unwrap();
+        let refused = Err(CryptoError::Decrypt);
+        assert_eq!(keys.open_window(&ADDRESS, &sealed), refused);
+        let loaded = WindowKeys::load(&OperatorKey::new(secret(1)), &image).unwrap();
+        assert!(loaded.key(TODAY).is_none() && loaded.key(TODAY + 10).is_some());
+        assert!(
+            keys.seal_window(&ADDRESS, TODAY + 10, b"", &mut rng())
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn there_is_no_key_for_days_out_of_reach() {
+        let keys = keys(1, &[]);
+        for day in [TODAY - 1, TODAY + 10] {
+            let sealed = keys.seal_window(&ADDRESS, day, b"inner", &mut rng());
+            assert_eq!(sealed, Err(CryptoError::Length));
+        }
+    }
+
+    #[test]
+    fn windows_stay_where_the_file_cannot_be_written() {
+        let keys = keys(1, &[]);
+        let sealed = keys
+            .seal_window(&ADDRESS, TODAY, b"inner", &mut rng())
+            .unwrap();
+        let rolled = keys.roll_windows(TODAY + 1, 9, &mut rng(), |_| Err(CryptoError::Encoding));
+        assert_eq!(rolled, Err(CryptoError::Encoding));
+        assert_eq!(keys.open_window(&ADDRESS, &sealed), Ok(b"inner".to_vec()));
+        let untouched = keys.roll_windows(TODAY, 9, &mut rng(), |_| Err(CryptoError::Encoding));
+        assert_eq!(untouched, Ok(()), "nothing is due, so nothing is written");
+    }
+
+    #[test]
+    fn rewrapping_keeps_the_version() {
+        let sealed = keys(1, &[]).seal(&ADDRESS, b"inner", &mut rng()).unwrap();
+        assert_eq!(keys(1, &[]).rewrap(&ADDRESS, &sealed), Ok(None));
+        let rewrapped = keys(2, &[1]).rewrap(&ADDRESS, &sealed).unwrap().unwrap();
+        assert_eq!(rewrapped[..16], sealed[..16]);
+        assert_eq!(rewrapped.len(), sealed.len());
+        assert_eq!(
+            keys(2, &[]).open(&ADDRESS, &rewrapped),
+            Ok(b"inner".to_vec())
+        );
+        assert!(keys(1, &[]).open(&ADDRESS, &rewrapped).is_err());
+        assert_eq!(keys(2, &[1]).rewrap(&ADDRESS, &rewrapped), Ok(None));
+        let refused = Err(CryptoError::Decrypt);
+        assert_eq!(keys(2, &[]).rewrap(&ADDRESS, &sealed), refused);
+    }
+}

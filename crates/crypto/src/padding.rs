@@ -70,3 +70,68 @@ pub fn unpad(padded: &[u8]) -> Result<&[u8], CryptoError> {
     }
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CLASSES: [PadClass; 4] = [
+        PadClass::PowerOfTwo,
+        PadClass::Delta,
+        PadClass::Padme,
+        PadClass::None,
+    ];
+
+    #[test]
+    fn sizes_are_those_of_the_class() {
+        let size = |length, class| pad(&vec![1; length], class).map(|padded| padded.len());
+        assert_eq!(size(0, PadClass::PowerOfTwo), Ok(8_192));
+        assert_eq!(size(8_188, PadClass::PowerOfTwo), Ok(8_192));
+        assert_eq!(size(8_189, PadClass::PowerOfTwo), Ok(16_384));
+        assert_eq!(size(0, PadClass::Delta), Ok(4_096));
+        assert_eq!(size(4_092, PadClass::Delta), Ok(4_096));
+        assert_eq!(size(4_093, PadClass::Delta), Err(CryptoError::Length));
+        assert_eq!(size(0, PadClass::Padme), Ok(512));
+        assert_eq!(size(508, PadClass::Padme), Ok(512));
+        assert_eq!(size(509, PadClass::Padme), Ok(padme(513)));
+        assert_eq!(size(3, PadClass::None), Ok(7));
+    }
+
+    #[test]
+    fn padding_that_is_not_zero_is_refused() {
+        let padded = pad(b"value", PadClass::Padme).unwrap();
+        for index in 9..padded.len() {
+            let mut other = padded.clone();
+            other[index] = 1;
+            assert_eq!(unpad(&other), Err(CryptoError::Padding));
+        }
+    }
+
+    #[test]
+    fn lengths_beyond_the_end_are_refused() {
+        for bytes in [&[][..], &[0, 0, 0], &[0, 0, 0, 1], &[255, 255, 255, 255, 0]] {
+            assert_eq!(unpad(bytes), Err(CryptoError::Padding));
+        }
+        assert_eq!(unpad(&[0; 4]), Ok(&[][..]));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_padded_is_unpadded(value in prop::collection::vec(any::<u8>(), 0..20_000)) {
+            for class in CLASSES {
+                match pad(&value, class) {
+                    Ok(padded) => prop_assert_eq!(unpad(&padded), Ok(value.as_slice())),
+                    Err(_) => prop_assert!(class == PadClass::Delta && value.len() > 4_092),
+                }
+            }
+        }
+
+        #[test]
+        fn anything_may_be_unpadded(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(value) = unpad(&bytes) {
+                prop_assert!(value.len() + 4 <= bytes.len());
+            }
+        }
+    }
+}

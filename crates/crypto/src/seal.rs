@@ -213,3 +213,155 @@ fn record_key(
         Zeroizing::new(commitment),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{flips, rng, secret};
+    use proptest::prelude::*;
+
+    const ADDRESS: Address = Address {
+        space: Space::Head,
+        store_key: [1; 16],
+    };
+
+    fn key() -> LayerKey {
+        LayerKey::new(secret(1))
+    }
+
+    fn sealed() -> Vec<u8> {
+        seal_layer(&key(), &ADDRESS, b"plaintext", &mut rng()).unwrap()
+    }
+
+    #[test]
+    fn a_layer_adds_64_bytes() {
+        assert_eq!(sealed().len(), 9 + 16 + 32 + 16);
+        assert_eq!(
+            open_layer(&key(), &ADDRESS, &sealed()),
+            Ok(b"plaintext".to_vec())
+        );
+    }
+
+    #[test]
+    fn another_key_is_refused_by_the_commitment() {
+        let other = LayerKey::new(secret(2));
+        let refused = Err(CryptoError::Commitment);
+        assert_eq!(open_layer(&other, &ADDRESS, &sealed()), refused);
+    }
+
+    #[test]
+    fn a_moved_record_is_refused() {
+        let refused = Err(CryptoError::Commitment);
+        let elsewhere = Address {
+            store_key: [2; 16],
+            ..ADDRESS
+        };
+        assert_eq!(open_layer(&key(), &elsewhere, &sealed()), refused);
+        let other_space = Address {
+            space: Space::Tree,
+            ..ADDRESS
+        };
+        assert_eq!(open_layer(&key(), &other_space, &sealed()), refused);
+    }
+
+    #[test]
+    fn every_flipped_byte_is_refused() {
+        for (index, flipped) in flips(&sealed()).enumerate() {
+            let expected = if index < SALT_BYTES + COMMITMENT_BYTES {
+                CryptoError::Commitment
+            } else {
+                CryptoError::Decrypt
+            };
+            assert_eq!(open_layer(&key(), &ADDRESS, &flipped), Err(expected));
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let sealed = sealed();
+        for length in 0..sealed.len() {
+            let refused = open_layer(&key(), &ADDRESS, &sealed[..length]).unwrap_err();
+            let expected = if length < SALT_BYTES + COMMITMENT_BYTES {
+                CryptoError::Length
+            } else {
+                CryptoError::Decrypt
+            };
+            assert_eq!(refused, expected);
+        }
+        let longer = [sealed.as_slice(), &[0]].concat();
+        assert_eq!(
+            open_layer(&key(), &ADDRESS, &longer),
+            Err(CryptoError::Decrypt)
+        );
+    }
+
+    #[test]
+    fn a_repeated_generator_does_not_repeat_a_salt_for_another_value() {
+        let other = seal_layer(&key(), &ADDRESS, b"plaintexu", &mut rng()).unwrap();
+        assert_ne!(sealed()[..SALT_BYTES], other[..SALT_BYTES]);
+    }
+
+    #[test]
+    fn a_salt_is_fresh_for_the_same_value() {
+        let mut rng = rng();
+        let first = seal_layer(&key(), &ADDRESS, b"plaintext", &mut rng).unwrap();
+        let second = seal_layer(&key(), &ADDRESS, b"plaintext", &mut rng).unwrap();
+        assert_ne!(first[..SALT_BYTES], second[..SALT_BYTES]);
+    }
+
+    #[test]
+    fn every_space_has_its_own_context() {
+        let spaces = [
+            Space::Head,
+            Space::Tree,
+            Space::Delta,
+            Space::Roster,
+            Space::Pending,
+            Space::Snapshot,
+            Space::Previous,
+            Space::Guard,
+            Space::Marker,
+            Space::KeyPackage,
+            Space::Replay,
+            Space::StreamLog,
+            Space::InboxLog,
+            Space::Inbox,
+            Space::Meta,
+        ];
+        let contexts: std::collections::HashSet<_> = spaces
+            .iter()
+            .map(|space| {
+                record_context(&Address {
+                    space: *space,
+                    ..ADDRESS
+                })
+                .unwrap()
+            })
+            .collect();
+        assert_eq!(contexts.len(), spaces.len());
+    }
+
+    #[test]
+    fn debug_shows_no_address() {
+        assert_eq!(format!("{ADDRESS:?}"), "Address(..)");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens(
+            value in prop::collection::vec(any::<u8>(), 0..5_000),
+            key in any::<[u8; 32]>(),
+            store_key in any::<[u8; 16]>(),
+        ) {
+            let key = LayerKey::new(sordino_wire::Secret32::new(key));
+            let address = Address { space: Space::Roster, store_key };
+            let sealed = seal_layer(&key, &address, &value, &mut rng()).unwrap();
+            prop_assert_eq!(open_layer(&key, &address, &sealed), Ok(value));
+        }
+
+        #[test]
+        fn nothing_random_opens(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(open_layer(&key(), &ADDRESS, &bytes).is_err());
+        }
+    }
+}

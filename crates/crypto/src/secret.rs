@@ -46,3 +46,48 @@ macro_rules! secret {
     )+};
 }
 pub(crate) use secret;
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::secret;
+    use crate::*;
+
+    #[test]
+    fn debug_of_a_secret_prints_its_type_alone() {
+        macro_rules! check {
+            ($($name:ident)+) => {$(
+                let text = format!("{:?}", $name::new(secret(0xab)));
+                assert_eq!(text, concat!(stringify!($name), "(..)"));
+                assert_eq!(format!("{:#?}", $name::new(secret(0xab))), text);
+            )+};
+        }
+        check!(UserSecret ClientSecret ContactKey ContactToken);
+        check!(GroupSecret EarKey HeadKey TreeKey RosterKey PendingKey PreviousKey);
+        check!(DeliveryKey WrapperKey SenderKey);
+        check!(LayerKey OperatorKey IndexKey WindowKey);
+    }
+
+    #[test]
+    fn debug_of_what_holds_secrets_prints_its_type_alone() {
+        assert_eq!(
+            format!("{:?}", SigningKey::from_seed(&[1; 32])),
+            "SigningKey(..)"
+        );
+        let hpke = HpkePrivateKey::from_bytes(&[1; 32]).unwrap();
+        assert_eq!(format!("{hpke:?}"), "HpkePrivateKey(..)");
+        assert_eq!(format!("{:?}", WindowKeys::new()), "WindowKeys(..)");
+        let outer = OuterKeys::new(
+            OperatorKey::new(secret(1)),
+            Vec::new(),
+            IndexKey::new(secret(2)),
+            WindowKeys::new(),
+        );
+        assert_eq!(format!("{outer:?}"), "OuterKeys(..)");
+    }
+
+    #[test]
+    fn secrets_are_compared_by_value() {
+        assert_eq!(EarKey::new(secret(1)), EarKey::new(secret(1)).duplicate());
+        assert_ne!(EarKey::new(secret(1)), EarKey::new(secret(2)));
+    }
+}

@@ -92,3 +92,91 @@ pub fn verify_struct<T: Serialize>(
 ) -> Result<(), CryptoError> {
     verify(key, label, &encode(content)?, signature)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::flips;
+    use openmls_traits::signatures::Signer as _;
+
+    fn key() -> SigningKey {
+        SigningKey::from_seed(&[5; 32])
+    }
+
+    #[test]
+    fn a_signature_serves_one_key_label_and_content() {
+        let signature = key().sign("Label", b"content").unwrap();
+        assert_eq!(
+            verify(&key().public(), "Label", b"content", &signature),
+            Ok(())
+        );
+        let refused = Err(CryptoError::Signature);
+        let other = SigningKey::from_seed(&[6; 32]).public();
+        assert_eq!(verify(&other, "Label", b"content", &signature), refused);
+        assert_eq!(
+            verify(&key().public(), "Labe", b"content", &signature),
+            refused
+        );
+        assert_eq!(
+            verify(&key().public(), "Labelc", b"ontent", &signature),
+            refused
+        );
+        assert_eq!(
+            verify(&key().public(), "Label", b"content ", &signature),
+            refused
+        );
+        for flipped in flips(signature.as_slice()) {
+            let flipped = SignatureBytes::new(flipped).unwrap();
+            assert_eq!(
+                verify(&key().public(), "Label", b"content", &flipped),
+                refused
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_key_or_a_signature_is_refused() {
+        let signature = key().sign("Label", b"content").unwrap();
+        let refused = Err(CryptoError::Signature);
+        for length in [1, 31, 33, 64] {
+            let odd = SignatureKey::new(vec![7; length]).unwrap();
+            assert_eq!(verify(&odd, "Label", b"content", &signature), refused);
+        }
+        for length in [1, 63, 65] {
+            let odd = SignatureBytes::new(vec![7; length]).unwrap();
+            assert_eq!(verify(&key().public(), "Label", b"content", &odd), refused);
+        }
+    }
+
+    #[test]
+    fn small_order_keys_are_refused() {
+        // The neutral element as key, with R neutral and s zero, satisfies the lax equation.
+        let mut neutral = [0u8; 32];
+        neutral[0] = 1;
+        let mut signature = [0u8; 64];
+        signature[0] = 1;
+        let key = SignatureKey::new(neutral).unwrap();
+        let signature = SignatureBytes::new(signature).unwrap();
+        let verified = verify(&key, "Label", b"content", &signature);
+        assert_eq!(verified, Err(CryptoError::Signature));
+    }
+
+    #[test]
+    fn mls_signatures_carry_no_label_of_ours() {
+        let payload = b"payload";
+        let raw = openmls_traits::signatures::Signer::sign(&key(), payload).unwrap();
+        assert_eq!(key().signature_scheme(), SignatureScheme::ED25519);
+        let key_bytes: [u8; 32] = key().public().as_slice().try_into().unwrap();
+        let signature = ed25519_dalek::Signature::from_slice(&raw).unwrap();
+        let public = ed25519_dalek::VerifyingKey::from_bytes(&key_bytes).unwrap();
+        assert!(public.verify_strict(payload, &signature).is_ok());
+    }
+
+    #[test]
+    fn a_seed_gives_its_key_again() {
+        assert_eq!(
+            SigningKey::from_seed(&key().seed()).public(),
+            key().public()
+        );
+    }
+}

@@ -86,3 +86,99 @@ fn entry_key(key: &DeliveryKey, salt: Salt) -> Result<OneTimeKey, CryptoError> {
         &encode(&EntryContext { salt })?,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{domain, flips, rng, secret};
+    use proptest::prelude::*;
+
+    fn key() -> DeliveryKey {
+        DeliveryKey::new(secret(1))
+    }
+
+    fn message(length: usize) -> DeliveryEvent {
+        DeliveryEvent::Message(Bytes::new(vec![1; length]).unwrap())
+    }
+
+    fn entry() -> SealedEntry {
+        seal_entry(&key(), 60, 3, message(100), &mut rng()).unwrap()
+    }
+
+    #[test]
+    fn an_entry_opens_to_what_went_in() {
+        let delivery = open_entry(&key(), &entry()).unwrap();
+        assert_eq!((delivery.time_s, delivery.counter), (60, 3));
+        assert_eq!(delivery.event, message(100));
+        assert_eq!(entry().ciphertext.as_slice().len(), 512 + 16);
+    }
+
+    #[test]
+    fn another_key_salt_or_byte_is_refused() {
+        let refused = Err(CryptoError::Decrypt);
+        assert_eq!(open_entry(&DeliveryKey::new(secret(2)), &entry()), refused);
+        let mut salted = entry();
+        salted.salt.0[0] ^= 1;
+        assert_eq!(open_entry(&key(), &salted), refused);
+        for flipped in flips(entry().ciphertext.as_slice()) {
+            let mut damaged = entry();
+            damaged.ciphertext = Bytes::new(flipped).unwrap();
+            assert_eq!(open_entry(&key(), &damaged), refused);
+        }
+        let bytes = entry().ciphertext.into_vec();
+        for length in 1..bytes.len() {
+            let mut damaged = entry();
+            damaged.ciphertext = Bytes::new(&bytes[..length]).unwrap();
+            assert_eq!(open_entry(&key(), &damaged), refused);
+        }
+    }
+
+    #[test]
+    fn padding_of_another_size_is_refused() {
+        let delivery = Delivery {
+            time_s: 0,
+            counter: 0,
+            event: DeliveryEvent::Deleted,
+            padding: Padding::for_size(3),
+        };
+        let salt = Salt([1; 16]);
+        let plaintext = encode(&delivery).unwrap();
+        let ciphertext = entry_key(&key(), salt)
+            .unwrap()
+            .seal(b"", &plaintext)
+            .unwrap();
+        let ciphertext = Bytes::new(ciphertext).unwrap();
+        let opened = open_entry(&key(), &SealedEntry { salt, ciphertext });
+        assert_eq!(opened, Err(CryptoError::Padding));
+    }
+
+    #[test]
+    fn what_is_no_delivery_is_refused() {
+        let salt = Salt([1; 16]);
+        let ciphertext = entry_key(&key(), salt)
+            .unwrap()
+            .seal(b"", &[9; 512])
+            .unwrap();
+        let ciphertext = Bytes::new(ciphertext).unwrap();
+        let opened = open_entry(&key(), &SealedEntry { salt, ciphertext });
+        assert_eq!(opened, Err(CryptoError::Encoding));
+    }
+
+    #[test]
+    fn streams_differ_by_provider_and_generation() {
+        let base = stream_id(&key(), &domain()).unwrap();
+        let other = Domain::new("other.example").unwrap();
+        assert_ne!(stream_id(&key(), &other), Ok(base));
+        assert_ne!(stream_id(&DeliveryKey::new(secret(2)), &domain()), Ok(base));
+    }
+
+    proptest! {
+        #[test]
+        fn sizes_are_padded_ones(length in 1usize..20_000) {
+            let entry = seal_entry(&key(), 0, 0, message(length), &mut rng()).unwrap();
+            let size = entry.ciphertext.as_slice().len() - 16;
+            prop_assert_eq!(size, sordino_wire::padding::padded_size(size));
+            prop_assert_eq!(open_entry(&key(), &entry).unwrap().event, message(length));
+        }
+    }
+}

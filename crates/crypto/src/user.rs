@@ -181,3 +181,99 @@ fn uuid_v8(mut bytes: [u8; 16]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        client_secret, domain, group_id, secret, set_slot, slot, uri, user_secret,
+    };
+    use sordino_wire::exact;
+
+    #[test]
+    fn slots_have_one_encoding() {
+        for slot in [slot(), set_slot()] {
+            let bytes = encode(&slot).unwrap();
+            assert!(exact::<Slot>(&bytes).unwrap() == slot);
+            assert!(exact::<Slot>(&[bytes.as_slice(), &[0]].concat()).is_err());
+            assert!(exact::<Slot>(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn all_devices_of_a_user_have_one_user_pseudonym() {
+        let key = user_secret().user_auth_key(&slot()).unwrap().public();
+        let again = user_secret().user_auth_key(&slot()).unwrap().public();
+        assert_eq!(
+            user_pseudonym(&domain(), &key),
+            user_pseudonym(&domain(), &again)
+        );
+        let other = ClientSecret::new(secret(3));
+        assert_ne!(
+            client_secret().client_pseudonym(&domain(), &slot()),
+            other.client_pseudonym(&domain(), &slot()),
+        );
+    }
+
+    #[test]
+    fn every_part_of_a_slot_changes_the_pseudonym() {
+        let group = |number, name: &str, id, rejoin| Slot::Group {
+            user_secret_number: number,
+            hub_domain: Domain::new(name).unwrap(),
+            group_id: GroupId([id; 16]),
+            rejoin,
+        };
+        let slots = [
+            slot(),
+            set_slot(),
+            group(2, "hub.example", 9, 0),
+            group(1, "hub.example2", 9, 0),
+            group(1, "hub.example", 8, 0),
+            group(1, "hub.example", 9, 1),
+        ];
+        let mut names = std::collections::HashSet::new();
+        for slot in &slots {
+            let key = user_secret().user_auth_key(slot).unwrap().public();
+            assert!(names.insert(user_pseudonym(&domain(), &key).unwrap()));
+            assert!(names.insert(client_secret().client_pseudonym(&domain(), slot).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_rotation_changes_the_leaf_key_and_no_pseudonym() {
+        let first = client_secret().leaf_key(&slot(), 0).unwrap().public();
+        let second = client_secret().leaf_key(&slot(), 1).unwrap().public();
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn keys_per_contact_differ_by_contact_and_generation() {
+        let user = user_secret();
+        let (bob, carol) = (uri("mimi://a/u/bob"), uri("mimi://a/u/carol"));
+        let base = user.contact_key(&bob, 0).unwrap();
+        assert_ne!(user.contact_key(&bob, 1).unwrap(), base);
+        assert_ne!(user.contact_key(&carol, 0).unwrap(), base);
+        let token = user.contact_token(&bob, 0).unwrap();
+        assert_ne!(token.secret(), base.secret());
+        assert_ne!(user.set_tag(&slot()), user.set_tag(&set_slot()));
+    }
+
+    #[test]
+    fn uuids_have_version_8() {
+        assert_eq!(uuid_v8([0xff; 16]), "ffffffff-ffff-8fff-bfff-ffffffffffff");
+        assert_eq!(uuid_v8([0; 16]), "00000000-0000-8000-8000-000000000000");
+    }
+
+    #[test]
+    fn a_domain_that_leaves_no_room_is_refused() {
+        let long = Domain::new("a".repeat(250)).unwrap();
+        let key = user_secret().user_auth_key(&slot()).unwrap().public();
+        assert_eq!(user_pseudonym(&long, &key), Err(CryptoError::Length));
+    }
+
+    #[test]
+    fn debug_shows_no_part_of_a_slot() {
+        assert_eq!(format!("{:?}", slot()), "Slot(..)");
+        assert_eq!(group_id(), GroupId([9; 16]));
+    }
+}

@@ -280,3 +280,168 @@ fn parse_content(content: &[u8]) -> Result<(u32, WindowKey), CryptoError> {
     let key = WindowKey::new(secret_from(key)?);
     Ok((u32::from_be_bytes(*day), key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{rng, secret};
+
+    const TODAY: u32 = 20_700;
+
+    fn operator() -> OperatorKey {
+        OperatorKey::new(secret(1))
+    }
+
+    fn windows() -> WindowKeys {
+        let mut windows = WindowKeys::new();
+        windows.ensure(&operator(), TODAY, 130, &mut rng()).unwrap();
+        windows
+    }
+
+    fn same_keys(left: &WindowKeys, right: &WindowKeys) -> bool {
+        left.keys == right.keys
+    }
+
+    #[test]
+    fn a_file_has_one_size_and_opens_again() {
+        let windows = windows();
+        assert_eq!(windows.image().len(), 513 * 104);
+        let loaded = WindowKeys::load(&operator(), windows.image()).unwrap();
+        assert!(same_keys(&windows, &loaded));
+        assert!(loaded.key(TODAY).is_some() && loaded.key(TODAY + 130).is_some());
+        assert!(loaded.key(TODAY + 131).is_none() && loaded.key(TODAY - 1).is_none());
+    }
+
+    #[test]
+    fn what_is_there_stays_as_it_is() {
+        let mut windows = windows();
+        let before = windows.image().to_vec();
+        assert_eq!(windows.ensure(&operator(), TODAY, 130, &mut rng()), Ok(0));
+        assert_eq!(windows.image(), before);
+        assert_eq!(
+            windows.ensure(&operator(), TODAY + 1, 130, &mut rng()),
+            Ok(1)
+        );
+        let differing = before
+            .chunks_exact(SLOT_BYTES)
+            .zip(windows.image().chunks_exact(SLOT_BYTES))
+            .filter(|(old, new)| old != new);
+        assert_eq!(differing.count(), 1);
+    }
+
+    #[test]
+    fn retired_slots_are_overwritten() {
+        let mut windows = windows();
+        let before = windows.image().to_vec();
+        assert_eq!(windows.retire(TODAY + 3, &mut rng()), 3);
+        assert!(windows.key(TODAY + 2).is_none() && windows.key(TODAY + 3).is_some());
+        for day in TODAY..TODAY + 3 {
+            let start = usize::try_from(place_of(day)).unwrap() * SLOT_BYTES;
+            let range = start..start + SLOT_BYTES;
+            let same = before[range.clone()]
+                .iter()
+                .zip(&windows.image()[range])
+                .filter(|(old, new)| old == new);
+            assert!(same.count() < 8, "random bytes hardly repeat");
+        }
+        let loaded = WindowKeys::load(&operator(), windows.image()).unwrap();
+        assert!(same_keys(&windows, &loaded));
+        assert_eq!(windows.retire(TODAY + 3, &mut rng()), 0);
+    }
+
+    #[test]
+    fn a_wrong_operator_key_is_an_error_and_not_an_empty_file() {
+        let other = OperatorKey::new(secret(2));
+        let loaded = WindowKeys::load(&other, windows().image());
+        assert_eq!(loaded.err(), Some(CryptoError::Decrypt));
+    }
+
+    #[test]
+    fn a_file_of_another_size_or_with_a_damaged_header_is_refused() {
+        let image = windows().image().to_vec();
+        for length in [0, SLOT_BYTES, image.len() - 1] {
+            let loaded = WindowKeys::load(&operator(), &image[..length]);
+            assert_eq!(loaded.err(), Some(CryptoError::Length));
+        }
+        for index in 0..SLOT_BYTES {
+            let mut damaged = image.clone();
+            damaged[index] ^= 1;
+            assert!(WindowKeys::load(&operator(), &damaged).is_err());
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_moved_slot_costs_its_own_key_alone() {
+        let windows = windows();
+        let mut image = windows.image().to_vec();
+        let start = usize::try_from(place_of(TODAY)).unwrap() * SLOT_BYTES;
+        image.copy_within(start..start + SLOT_BYTES, start + SLOT_BYTES);
+        let loaded = WindowKeys::load(&operator(), &image).unwrap();
+        assert!(loaded.key(TODAY + 1).is_none());
+        assert_eq!(loaded.key(TODAY), windows.key(TODAY));
+        assert_eq!(loaded.keys.len(), windows.keys.len() - 1);
+    }
+
+    #[test]
+    fn a_rotation_wraps_all_of_it_anew() {
+        let next = OperatorKey::new(secret(2));
+        let mut moved = WindowKeys::load(&operator(), windows().image()).unwrap();
+        assert_eq!(moved.ensure(&next, TODAY, 130, &mut rng()), Ok(132));
+        let loaded = WindowKeys::load(&next, moved.image()).unwrap();
+        assert!(same_keys(&loaded, &windows()));
+        assert!(WindowKeys::load(&operator(), moved.image()).is_err());
+    }
+
+    #[test]
+    fn a_rotation_that_was_torn_loses_nothing() {
+        let next = OperatorKey::new(secret(2));
+        let mut moved = windows();
+        moved.ensure(&next, TODAY, 130, &mut rng()).unwrap();
+        let old = windows();
+        for cut in [SLOT_BYTES, 250 * SLOT_BYTES] {
+            let torn = [&moved.image()[..cut], &old.image()[cut..]].concat();
+            let loaded = WindowKeys::load_with_former(&next, &[operator()], &torn).unwrap();
+            assert!(same_keys(&loaded, &old));
+        }
+    }
+
+    #[test]
+    fn no_key_that_is_not_past_is_dropped() {
+        let mut windows = windows();
+        let refused = Err(CryptoError::Length);
+        assert_eq!(
+            windows.ensure(&operator(), TODAY, SLOTS, &mut rng()),
+            refused
+        );
+        assert_eq!(
+            windows.ensure(&operator(), u32::MAX, 1, &mut rng()),
+            refused
+        );
+        let before = windows.image().to_vec();
+        let earlier = TODAY - SLOTS + 10;
+        assert_eq!(
+            windows.ensure(&operator(), earlier, 130, &mut rng()),
+            refused
+        );
+        assert_eq!(windows.image(), before);
+        assert!(
+            windows
+                .ensure(&operator(), TODAY, SLOTS - 1, &mut rng())
+                .is_ok()
+        );
+        assert!(same_keys(
+            &windows,
+            &WindowKeys::load(&operator(), windows.image()).unwrap()
+        ));
+    }
+
+    #[test]
+    fn a_past_key_gives_way_to_the_same_slot() {
+        let mut windows = windows();
+        let later = TODAY + SLOTS;
+        windows.ensure(&operator(), later, 130, &mut rng()).unwrap();
+        assert!(windows.key(TODAY).is_none() && windows.key(later).is_some());
+        let loaded = WindowKeys::load(&operator(), windows.image()).unwrap();
+        assert!(same_keys(&windows, &loaded));
+    }
+}

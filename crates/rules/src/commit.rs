@@ -225,13 +225,13 @@ impl CommittedProposal {
         Ok(Self {
             origin: origin.ok_or(Reject::NotAnOperation)?,
             reference: (!by_value).then(|| queued.proposal_reference_ref().clone()),
-            content: Content::read(queued.proposal())?,
+            content: Content::of(queued.proposal())?,
         })
     }
 }
 
 impl Content {
-    fn read(proposal: &Proposal) -> Result<Self, Reject> {
+    pub(crate) fn of(proposal: &Proposal) -> Result<Self, Reject> {
         Ok(match proposal {
             Proposal::Add(add) => Self::Add(Box::new(AddedLeaf {
                 leaf: read_key_package(add.key_package())?,

@@ -1,11 +1,12 @@
 //! Owns what a leaf must look like by itself (design page 2.2).
 //!
-//! Invariant: a [`LeafView`] has canonical capabilities, no extensions, and a pseudonymous
-//! credential that names the leaf's own signature key.
+//! Invariant: a [`LeafView`] has canonical capabilities, no extensions, a lifetime in whole days
+//! (where it has one), and a pseudonymous credential that names the leaf's own signature key.
 
 use crate::capabilities::capabilities;
+use crate::key_package;
 use openmls::credentials::CredentialType;
-use openmls::treesync::LeafNode;
+use openmls::treesync::{LeafNode, LeafNodeSource};
 use sordino_wire::{
     CredentialRule, HpkeKey, PSEUDONYMOUS_CREDENTIAL_TYPE, PseudonymousCredential, Reject,
 };
@@ -42,7 +43,7 @@ impl LeafView {
         if credential.signature_key.as_slice() != leaf.signature_key().as_slice() {
             return Err(refuse(CredentialRule::LeafKey));
         }
-        if leaf.capabilities() != &capabilities() || leaf.extensions().iter().next().is_some() {
+        if !is_canonical(leaf) {
             return Err(refuse(CredentialRule::NotCanonical));
         }
         Ok(Self {
@@ -58,6 +59,17 @@ impl LeafView {
             .map_err(refuse)?;
         Ok(view)
     }
+}
+
+/// Whatever two clients could differ in, and need not, tells them apart.
+fn is_canonical(leaf: &LeafNode) -> bool {
+    let whole_days = match leaf.leaf_node_source() {
+        LeafNodeSource::KeyPackage(lifetime) => key_package::is_canonical(lifetime),
+        LeafNodeSource::Update | LeafNodeSource::Commit(_) => true,
+    };
+    whole_days
+        && leaf.capabilities() == &capabilities()
+        && leaf.extensions().iter().next().is_none()
 }
 
 /// A refusal by a rule of design page 2.2.

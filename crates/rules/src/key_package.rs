@@ -41,16 +41,19 @@ pub fn check_lifetime(lifetime: &Lifetime, now_s: u64) -> Result<(), Reject> {
 
 /// All rules for a KeyPackage but the one that needs a clock.
 pub(crate) fn read_key_package(key_package: &KeyPackage) -> Result<LeafView, Reject> {
-    let lifetime = key_package.life_time();
-    let length_s = lifetime.not_after().checked_sub(lifetime.not_before());
     let canonical = key_package.ciphersuite() == CIPHERSUITE
         && key_package.extensions().iter().next().is_none()
-        && !key_package.last_resort()
-        && lifetime.not_before().is_multiple_of(DAY_S)
-        && lifetime.not_after().is_multiple_of(DAY_S)
-        && length_s.is_some_and(|length_s| length_s <= MAX_LIFETIME_S);
+        && !key_package.last_resort();
     if !canonical {
         return Err(refuse(CredentialRule::NotCanonical));
     }
     LeafView::checked(key_package.leaf_node())
+}
+
+/// Whether a lifetime is in whole days and not too long.
+pub(crate) fn is_canonical(lifetime: &Lifetime) -> bool {
+    let length_s = lifetime.not_after().checked_sub(lifetime.not_before());
+    lifetime.not_before().is_multiple_of(DAY_S)
+        && length_s
+            .is_some_and(|length_s| length_s.is_multiple_of(DAY_S) && length_s <= MAX_LIFETIME_S)
 }

@@ -14,6 +14,10 @@
 //! verdict = check_commit(&before, &view, intent)?
 //! ```
 //!
+//! A client makes every leaf with [`capabilities`] and no extensions, every KeyPackage and every
+//! new group with [`key_package_lifetime`] (whole days), every group with
+//! [`group_context_extensions`]. All else is refused: it would tell clients apart.
+//!
 //! A commit with an AppDataUpdate is staged with what [`resolve_app_data`] answers, on both sides.
 //! A proposal is judged by [`check_proposal`] before it is stored, a tree that somebody joins by
 //! [`check_tree`], the context of a new group by [`check_group_context`].

@@ -7,6 +7,7 @@ use openmls::group::{MlsGroup, PublicGroup};
 use openmls::treesync::LeafNode;
 use sordino_wire::{CredentialRule, IdentifierUri, PseudonymousCredential, Reject, SignatureKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 /// A leaf with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub struct Member {
     pub encryption_key: Vec<u8>,
 }
 
-/// The leaves of a group.
+/// The leaves of a group. A clone is cheap: leaves are shared, since a commit changes few of many.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Members(BTreeMap<u32, Member>);
+pub struct Members(BTreeMap<u32, Arc<Member>>);
 
 impl Members {
     /// The leaves of the hub's view of a group.
@@ -51,12 +52,12 @@ impl Members {
 
     /// The leaf at an index.
     pub fn get(&self, index: u32) -> Option<&Member> {
-        self.0.get(&index)
+        self.0.get(&index).map(Arc::as_ref)
     }
 
     /// All leaves, by ascending index.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.0.values()
+        self.0.values().map(Arc::as_ref)
     }
 
     /// How many leaves there are.
@@ -118,10 +119,10 @@ impl Members {
             credential: leaf.credential,
             encryption_key: leaf.encryption_key,
         };
-        self.0.insert(index, member);
+        self.0.insert(index, Arc::new(member));
     }
 
-    pub(crate) fn remove(&mut self, index: u32) -> Option<Member> {
+    pub(crate) fn remove(&mut self, index: u32) -> Option<Arc<Member>> {
         self.0.remove(&index)
     }
 }

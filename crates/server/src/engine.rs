@@ -10,7 +10,7 @@ use crate::random;
 use crate::records::{SnapshotRecords, handles, to_store};
 use crate::stop::Stop;
 use axum::body::Bytes;
-use sordino_hub::{Endpoint, Env, Hub, Step};
+use sordino_hub::{Endpoint, Env, Fault, Hub, Step};
 use sordino_store::{CommitError, RedbStore, Store, StoreFault, Watch};
 use sordino_wire::limits::MAX_STREAM_WAIT_S;
 use sordino_wire::{Reject, ResponseBody};
@@ -95,6 +95,13 @@ impl Engine {
         loop {
             match self.step(&bytes, endpoint).await? {
                 Step::Answer(answer) => return Ok(answer),
+                Step::Failed { fault, answer } => {
+                    // The store's own failures are logged where they are met.
+                    if fault != Fault::Store {
+                        tracing::error!(%fault, "the hub failed on its own data");
+                    }
+                    return Ok(answer);
+                }
                 Step::Commit(effects) => {
                     let committed = self.store.commit(to_store(effects.changes)).await;
                     match committed {

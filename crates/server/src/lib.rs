@@ -50,3 +50,4 @@ pub use server::{Ended, Running, Server};
 pub use settings::{
     DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles,
 };
+pub use signals::Signals;

@@ -174,13 +174,12 @@ impl Running {
         tracing::info!("stopped");
     }
 
-    /// Serves until SIGTERM or SIGINT, then stops; a second signal stops at once.
-    pub async fn run_until_signal(self) -> std::io::Result<Ended> {
-        let mut signals = Signals::new()?;
+    /// Serves until a signal, then stops; a second signal stops at once.
+    pub async fn run_until_signal(self, mut signals: Signals) -> Ended {
         signals.next().await;
         tokio::select! {
-            () = self.shutdown() => Ok(Ended::Gracefully),
-            () = signals.next() => Ok(Ended::AtOnce),
+            () = self.shutdown() => Ended::Gracefully,
+            () = signals.next() => Ended::AtOnce,
         }
     }
 }

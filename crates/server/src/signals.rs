@@ -2,18 +2,19 @@
 //!
 //! Invariant: each signal counts once, and none is lost between two waits.
 
-use std::io;
+use std::{fmt, io};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT.
-pub(crate) struct Signals {
+/// SIGTERM and SIGINT, from the moment this is made.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// From here on, these signals no longer end the process by themselves.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// From here on, these signals no longer end the process by themselves. Must be called within
+    /// a runtime.
+    pub fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -21,10 +22,16 @@ impl Signals {
     }
 
     /// Waits for either.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signals(..)")
     }
 }

@@ -1,2 +1,35 @@
-//! The one binary of Sordino.
-fn main() {}
+//! The one binary of Sordino. Thin: each command is a module with its arguments and a `run`.
+//!
+//! Owns the command line. Invariant: what a command does is in the libraries.
+
+mod logging;
+mod serve;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A reduced-metadata delivery service for MLS groups.
+#[derive(Debug, Parser)]
+#[command(name = "sordino", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve as a hub.
+    Serve(serve::Arguments),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(arguments),
+    }
+}
+
+/// Tells why a command failed.
+fn fail(why: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("sordino: {why}");
+    ExitCode::FAILURE
+}

@@ -4,6 +4,7 @@
 //! durable in one vault transaction, or is forgotten. Nothing here waits, sends or listens.
 
 pub(crate) mod commit_build;
+pub(crate) mod create;
 pub(crate) mod external;
 pub(crate) mod merge;
 pub(crate) mod own_commit;
@@ -12,4 +13,5 @@ pub(crate) mod process;
 pub(crate) mod roster;
 pub(crate) mod send;
 pub(crate) mod state;
+pub(crate) mod tree;
 pub(crate) mod welcome;

@@ -1,5 +1,6 @@
 //! Adding users, adding own clients.
 
+use super::device::*;
 use super::world::*;
 use crate::*;
 use openmls::prelude::{KeyPackage, Lifetime};

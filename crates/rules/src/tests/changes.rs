@@ -1,5 +1,6 @@
 //! Updating the own leaf.
 
+use super::device::*;
 use super::world::*;
 use crate::*;
 use openmls::prelude::LeafNodeIndex;
@@ -125,8 +126,8 @@ fn a_path_leaf_is_checked_like_any_leaf() {
     let mut world = World::with(&open_policy(), &[(1, 0)]);
     let me = Device::new(1, 0);
     let judge = |world: &mut World, credential: &PseudonymousCredential| {
-        let signed = openmls_signer(&me, credential);
-        let bundle = world.commit_as(1, stays(), |builder| builder, Some((&signed, credential)));
+        let as_me = Some((&me.leaf_key, credential));
+        let bundle = world.commit_as(1, stays(), |builder| builder, as_me);
         world.judge(bundle.commit())
     };
     let mut unsigned = me.credential.clone();
@@ -149,11 +150,6 @@ fn a_path_leaf_is_checked_like_any_leaf() {
         judge(&mut world, &not_uri),
         refused(CredentialRule::NotPseudonymous)
     );
-}
-
-/// The same key signs for the leaf: only the credential is wrong.
-fn openmls_signer(device: &Device, _: &PseudonymousCredential) -> sordino_crypto::SigningKey {
-    sordino_crypto::SigningKey::from_seed(&device.leaf_key.seed())
 }
 
 #[test]

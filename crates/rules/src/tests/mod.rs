@@ -2,6 +2,7 @@
 
 mod adds;
 mod changes;
+mod device;
 mod joins;
 mod leaves;
 mod pending;

@@ -3,8 +3,9 @@
 //! Every commit is judged twice, by the hub's [`PublicGroup`] and by a member that did not make it,
 //! and both must come to the same conclusion.
 
+use super::device::*;
 use crate::*;
-use openmls::credentials::{Credential, CredentialType, CredentialWithKey, NewSignerBundle};
+use openmls::credentials::NewSignerBundle;
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
     CommitBuilder, CommitMessageBundle, ExternalProposal, Initial, JoinProposal, KeyPackage,
@@ -23,174 +24,6 @@ use sordino_wire::{
     PolicySummary, PseudonymousCredential, Reject, Secret32, SenderRule,
 };
 use tls_codec::{Deserialize, Serialize};
-
-pub(super) const GROUP: GroupId = GroupId([7; 16]);
-pub(super) const GENERATION: u64 = 5;
-
-pub(super) fn hub_domain() -> Domain {
-    Domain::new("hub.example").unwrap()
-}
-
-/// openmls reads the wall clock when it checks lifetimes.
-pub(super) fn now_s() -> u64 {
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-}
-
-/// One device, in the group or not.
-pub(super) struct Device {
-    pub(super) provider: OpenMlsRustCrypto,
-    pub(super) leaf_key: SigningKey,
-    pub(super) user_key: SigningKey,
-    pub(super) credential: PseudonymousCredential,
-    pub(super) group: Option<MlsGroup>,
-}
-
-impl Device {
-    pub(super) fn new(user: u8, device: u8) -> Self {
-        Self::rotated(user, device, 0)
-    }
-
-    pub(super) fn rotated(user: u8, device: u8, rotation: u32) -> Self {
-        let slot = Slot::Group {
-            user_secret_number: 0,
-            hub_domain: hub_domain(),
-            group_id: GROUP,
-            rejoin: 0,
-        };
-        let user_secret = UserSecret::new(Secret32::new([user; 32]));
-        let mut bytes = [user; 32];
-        bytes[0] = device;
-        let client_secret = ClientSecret::new(Secret32::new(bytes));
-        let domain = Domain::new("home.example").unwrap();
-        Self {
-            provider: OpenMlsRustCrypto::default(),
-            leaf_key: client_secret.leaf_key(&slot, rotation).unwrap(),
-            user_key: user_secret.user_auth_key(&slot).unwrap(),
-            credential: make_credential(&domain, &user_secret, &client_secret, &slot, rotation)
-                .unwrap(),
-            group: None,
-        }
-    }
-
-    pub(super) fn user(&self) -> &IdentifierUri {
-        &self.credential.user_pseudonym
-    }
-
-    pub(super) fn index(&self) -> u32 {
-        self.group.as_ref().unwrap().own_leaf_index().u32()
-    }
-
-    pub(super) fn with_key(&self) -> CredentialWithKey {
-        credential_with_key(&self.credential)
-    }
-
-    pub(super) fn bundle(&self) -> KeyPackageBundle {
-        KeyPackage::builder()
-            .leaf_node_capabilities(capabilities())
-            .key_package_lifetime(key_package_lifetime(now_s()))
-            .build(CIPHERSUITE, &self.provider, &self.leaf_key, self.with_key())
-            .unwrap()
-    }
-
-    pub(super) fn key_package(&self) -> KeyPackage {
-        self.bundle().key_package().clone()
-    }
-}
-
-/// What MLS needs of a credential.
-pub(super) fn credential_with_key(credential: &PseudonymousCredential) -> CredentialWithKey {
-    let kind = CredentialType::Other(sordino_wire::PSEUDONYMOUS_CREDENTIAL_TYPE);
-    let content = sordino_wire::encode(credential).unwrap();
-    CredentialWithKey {
-        credential: Credential::new(kind, content),
-        signature_key: credential.signature_key.as_slice().into(),
-    }
-}
-
-/// Both signatures for a leaf that joins a present user.
-pub(super) fn proof(
-    operation: LeafOperation,
-    sibling: &Device,
-    sibling_leaf: u32,
-    leaf: &Device,
-) -> LeafProof {
-    proof_at(GENERATION, operation, sibling, sibling_leaf, leaf)
-}
-
-pub(super) fn proof_at(
-    generation: u64,
-    operation: LeafOperation,
-    sibling: &Device,
-    sibling_leaf: u32,
-    leaf: &Device,
-) -> LeafProof {
-    let domain = hub_domain();
-    let context = ProofContext {
-        hub_domain: &domain,
-        group_id: GROUP,
-        generation,
-    };
-    let tbs = leaf_proof_tbs(&context, operation, &leaf.credential.signature_key);
-    LeafProof {
-        user_signature: sibling
-            .user_key
-            .sign_struct(LEAF_PROOF_LABEL, &tbs)
-            .unwrap(),
-        sibling_leaf,
-        sibling_signature: sibling
-            .leaf_key
-            .sign_struct(LEAF_PROOF_LABEL, &tbs)
-            .unwrap(),
-    }
-}
-
-pub(super) fn aad(step: GenerationStep) -> CommitAad {
-    CommitAad {
-        format: COMMIT_AAD_FORMAT,
-        generation: GENERATION,
-        generation_step: step,
-        proofs: List::default(),
-        invite_code: None,
-        request_id: None,
-    }
-}
-
-pub(super) fn stays() -> CommitAad {
-    aad(GenerationStep::Stays)
-}
-
-pub(super) fn moves() -> CommitAad {
-    aad(GenerationStep::Moves)
-}
-
-pub(super) fn with_proofs(proofs: Vec<LeafProof>) -> CommitAad {
-    CommitAad {
-        proofs: List::new(proofs).unwrap(),
-        ..stays()
-    }
-}
-
-/// Every member may do everything, and everybody may come in.
-pub(super) fn open_policy() -> PolicySummary {
-    PolicySummary {
-        format: POLICY_FORMAT,
-        add: Permission::Members,
-        remove: Permission::Members,
-        change_policy: Permission::Members,
-        send: Permission::Members,
-        destroy: Permission::Members,
-        join: JoinRule::Open,
-        senders: SenderRule::Anonymous,
-        identities: IdentityRule::All,
-        epoch_tolerance: 2,
-        max_members: 100,
-        invite_code_hash: None,
-        admins: List::default(),
-    }
-}
 
 /// A group: its hub, its members (device 0 created it), its pending proposals.
 pub(super) struct World {
@@ -499,6 +332,27 @@ impl World {
         CommitView::from_staged(&staged, &sender, &aad, group.public_group().group_context())
     }
 
+    /// A committer's view of its own commit, before it merges it.
+    fn view_of_committer(
+        &self,
+        device: usize,
+        commit: &MlsMessageOut,
+    ) -> Result<CommitView, Reject> {
+        let crypto = self.hub_provider.crypto();
+        let processed = self.hub.process_message(crypto, protocol(commit)).unwrap();
+        let group = self.group(device);
+        CommitView::from_staged(
+            group.pending_commit().unwrap(),
+            processed.sender(),
+            processed.aad(),
+            group.public_group().group_context(),
+        )
+    }
+
+    fn sender(&self, device: usize) -> CommitSender {
+        CommitSender::Member(self.index(device).u32())
+    }
+
     /// Judges a view in this group.
     pub(super) fn judge_view(
         &self,
@@ -529,10 +383,11 @@ impl World {
         intent: CommitIntent,
     ) -> Result<Verdict, Reject> {
         let view = self.stage(commit).map(|(_, view)| view);
-        let others = 0..self.devices.len();
-        for device in others {
+        for device in 0..self.devices.len() {
             if self.group(device).pending_commit().is_none() {
                 assert_eq!(self.view_of_member(device, commit), view);
+            } else if matches!(&view, Ok(view) if view.sender == self.sender(device)) {
+                assert_eq!(self.view_of_committer(device, commit), view);
             }
         }
         self.judge_view(&view?, intent)
@@ -622,16 +477,4 @@ fn group_info(group: &MlsGroup, signer: &Device) -> VerifiableGroupInfo {
         MlsMessageBodyIn::GroupInfo(group_info) => group_info,
         _ => panic!("not a GroupInfo"),
     }
-}
-
-/// Signs a credential again after it was changed.
-pub(super) fn resign(credential: &mut PseudonymousCredential, user: &Device) {
-    let tbs = sordino_wire::PseudonymousCredentialTbs {
-        client_pseudonym: credential.client_pseudonym.clone(),
-        user_pseudonym: credential.user_pseudonym.clone(),
-        signature_key: credential.signature_key.clone(),
-        user_auth_key: credential.user_auth_key.clone(),
-    };
-    let signature = user.user_key.sign_struct("PseudonymousCredential", &tbs);
-    credential.user_auth_signature = signature.unwrap();
 }

@@ -1,0 +1,296 @@
+//! Owns application messages, out and in.
+//!
+//! Invariant: a message is kept with its ciphertext before it goes out and is sent with the same
+//! bytes until the hub has it; it is encrypted again only where the hub certainly refused it. What
+//! arrives is kept once, in the transaction that moves the cursor.
+
+use crate::engine::commit_build::{Tools, message_bytes};
+use crate::engine::state::{LoadedGroup, Step};
+use crate::envelope::Signing;
+use crate::error::{ClientError, Result, mls};
+use crate::events::{Event, Message, Person};
+use crate::mls::{join_config, padding_for, protocol_message, signer};
+use crate::records::{FORMAT, MessageRecord, OutgoingRecord, message_name};
+use openmls::prelude::{OpenMlsProvider, ProcessedMessageContent, ProtocolMessage, Sender};
+use sordino_crypto::sha256;
+use sordino_rules::allows;
+use sordino_wire::{
+    Capability, DsRequest, MessageBytes, PseudonymousCredential, RequestBody, SendAsLeaf,
+    SendMessage, SenderRule, exact,
+};
+use tls_codec::VLBytes;
+
+impl LoadedGroup {
+    /// Encrypts a message and puts it into the outbox; returns its number there.
+    pub(crate) fn queue_message(&mut self, tools: &Tools<'_>, content: &[u8]) -> Result<u64> {
+        self.require_active()?;
+        let policy = self.policy()?;
+        if !allows(&policy, &self.own_user()?, Capability::Send) {
+            let reject = sordino_wire::Reject::Policy(Capability::Send);
+            return Err(ClientError::NotAllowed(reject));
+        }
+        let number = self.state.next_outgoing;
+        self.state.next_outgoing = number.saturating_add(1);
+        let outgoing = self.encrypt(tools, number, content)?;
+        self.state.outbox.push(outgoing);
+        Ok(number)
+    }
+
+    /// Encrypts a message of the outbox again, for the epoch as it is now.
+    pub(crate) fn encrypt_again(&mut self, tools: &Tools<'_>, number: u64) -> Result<()> {
+        self.require_active()?;
+        let content = self
+            .outgoing(number)
+            .map(|outgoing| outgoing.content.as_slice().to_vec());
+        let Some(content) = content else {
+            return Ok(());
+        };
+        let fresh = self.encrypt(tools, number, &content)?;
+        self.replace_outgoing(fresh);
+        Ok(())
+    }
+
+    /// Signs a message of the outbox again with a new time; the ciphertext stays the same.
+    pub(crate) fn sign_again(&mut self, tools: &Tools<'_>, number: u64) -> Result<()> {
+        let Some(outgoing) = self.outgoing(number) else {
+            return Ok(());
+        };
+        let epoch = outgoing.epoch;
+        if epoch != self.epoch()? {
+            return self.encrypt_again(tools, number);
+        }
+        let body = DsRequest::parse(outgoing.request.as_slice())
+            .map_err(ClientError::NotAllowed)?
+            .request
+            .body;
+        let request = self.sign_message(tools, body)?;
+        if let Some(outgoing) = self.state.outbox.iter_mut().find(|o| o.number == number) {
+            outgoing.request = VLBytes::new(request);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn outgoing(&self, number: u64) -> Option<&OutgoingRecord> {
+        self.state.outbox.iter().find(|o| o.number == number)
+    }
+
+    fn replace_outgoing(&mut self, fresh: OutgoingRecord) {
+        for outgoing in &mut self.state.outbox {
+            if outgoing.number == fresh.number {
+                *outgoing = fresh;
+                return;
+            }
+        }
+    }
+
+    fn encrypt(
+        &mut self,
+        tools: &Tools<'_>,
+        number: u64,
+        content: &[u8],
+    ) -> Result<OutgoingRecord> {
+        let leaf = self.leaf(tools.device)?;
+        let message = self.mls_encrypt(&leaf.key, content)?;
+        let message_hash = sha256(&message);
+        let message = MessageBytes::new(message)?;
+        let body = match self.policy()?.senders {
+            SenderRule::Anonymous => RequestBody::Send(SendMessage {
+                head: self.head()?,
+                message,
+            }),
+            SenderRule::Leaf => RequestBody::SendAsLeaf(SendAsLeaf {
+                access: self.access()?,
+                message,
+            }),
+        };
+        Ok(OutgoingRecord {
+            number,
+            content: VLBytes::new(content.to_vec()),
+            epoch: self.epoch()?,
+            message_hash,
+            request: VLBytes::new(self.sign_message(tools, body)?),
+            accepted: 0,
+        })
+    }
+
+    /// openmls sends nothing while proposals are pending. Those that must be committed are
+    /// committed before; what is left here may wait, so it steps aside for a moment.
+    fn mls_encrypt(
+        &mut self,
+        key: &sordino_crypto::SigningKey,
+        content: &[u8],
+    ) -> Result<Vec<u8>> {
+        let signer = signer(key);
+        let config = join_config(padding_for(content.len()));
+        let (group, provider) = self.mls_mut()?;
+        let pending: Vec<_> = group.pending_proposals().cloned().collect();
+        if !pending.is_empty() {
+            group
+                .clear_pending_proposals(provider.storage())
+                .map_err(mls("a proposal stays"))?;
+        }
+        group
+            .set_configuration(provider.storage(), &config)
+            .map_err(mls("the configuration is not kept"))?;
+        let message = group
+            .create_message(provider, &signer, content)
+            .map_err(mls("the message cannot be encrypted"))?;
+        for queued in pending {
+            group
+                .store_pending_proposal(provider.storage(), queued)
+                .map_err(mls("a proposal is not kept"))?;
+        }
+        message_bytes(&message)
+    }
+
+    fn sign_message(&self, tools: &Tools<'_>, body: RequestBody) -> Result<Vec<u8>> {
+        let epoch = self.epoch()?;
+        if matches!(body, RequestBody::SendAsLeaf(_)) {
+            let leaf = self.leaf(tools.device)?;
+            let signing = Signing::Leaf {
+                index: self.own_index()?,
+                key: &leaf.key,
+            };
+            return tools.seal(self, epoch, body, &signing, Some(&leaf.key));
+        }
+        let sender_key = self.sender_key()?;
+        tools.seal(self, epoch, body, &Signing::Epoch(&sender_key), None)
+    }
+
+    /// A message from the stream.
+    pub(crate) fn process_application(
+        &mut self,
+        step: &mut Step,
+        bytes: &[u8],
+        time_s: u64,
+    ) -> Result<()> {
+        let hash = sha256(bytes);
+        if let Some(place) = self
+            .state
+            .outbox
+            .iter()
+            .position(|outgoing| outgoing.message_hash == hash)
+        {
+            let own = self.state.outbox.remove(place);
+            let sender = self.own_credential()?;
+            let content = own.content.as_slice().to_vec();
+            return self.keep_message(step, &sender, true, content, time_s, own.epoch);
+        }
+        let received = self.decrypt(bytes);
+        match received {
+            Some(Received::Message {
+                sender,
+                content,
+                epoch,
+            }) => {
+                if allows(&self.policy()?, &sender.user_pseudonym, Capability::Send) {
+                    self.keep_message(step, &sender, false, content, time_s, epoch)?;
+                }
+            }
+            Some(Received::Own) => {}
+            None => step.events.push(Event::Undecryptable { group: self.id() }),
+        }
+        Ok(())
+    }
+
+    fn decrypt(&mut self, bytes: &[u8]) -> Option<Received> {
+        let message = protocol_message(bytes).ok()?;
+        if !matches!(message, ProtocolMessage::PrivateMessage(_)) {
+            return None;
+        }
+        let (group, provider) = self.mls_mut().ok()?;
+        let processed = group.process_message(provider, message).ok()?;
+        let epoch = processed.epoch().as_u64();
+        let by_member = matches!(processed.sender(), Sender::Member(_));
+        let credential: Option<PseudonymousCredential> =
+            exact(processed.credential().serialized_content()).ok();
+        match processed.into_content() {
+            ProcessedMessageContent::ApplicationMessage(message) if by_member => {
+                Some(Received::Message {
+                    sender: credential?,
+                    content: message.into_bytes(),
+                    epoch,
+                })
+            }
+            ProcessedMessageContent::OwnPrivateMessage => Some(Received::Own),
+            _ => None,
+        }
+    }
+
+    fn keep_message(
+        &mut self,
+        step: &mut Step,
+        sender: &PseudonymousCredential,
+        own: bool,
+        content: Vec<u8>,
+        time_s: u64,
+        epoch: u64,
+    ) -> Result<()> {
+        let number = self.state.messages;
+        self.state.messages = number.saturating_add(1);
+        let message = Message {
+            number,
+            sender: self.person(sender)?,
+            own,
+            content,
+            time_s,
+            epoch,
+        };
+        step.batch
+            .put(message_name(self.id(), number), &record(&message))?;
+        step.events.push(Event::Message {
+            group: self.id(),
+            message,
+        });
+        Ok(())
+    }
+}
+
+enum Received {
+    Message {
+        sender: PseudonymousCredential,
+        content: Vec<u8>,
+        epoch: u64,
+    },
+    Own,
+}
+
+fn record(message: &Message) -> MessageRecord {
+    let identity = message.sender.identity.as_ref();
+    MessageRecord {
+        format: FORMAT,
+        user_pseudonym: message.sender.user_pseudonym.clone(),
+        client_pseudonym: message.sender.client_pseudonym.clone(),
+        user: identity.map(|identity| identity.user.clone()),
+        client: identity.map(|identity| identity.client.clone()),
+        account_key: identity.map(|identity| identity.account_key.clone()),
+        own: u8::from(message.own),
+        content: VLBytes::new(message.content.clone()),
+        time_s: message.time_s,
+        epoch: message.epoch,
+    }
+}
+
+/// A message as it was kept.
+pub(crate) fn message_of(number: u64, record: MessageRecord) -> Message {
+    let identity = match (record.user, record.client, record.account_key) {
+        (Some(user), Some(client), Some(account_key)) => Some(crate::events::Identity {
+            user,
+            client,
+            account_key,
+        }),
+        _ => None,
+    };
+    Message {
+        number,
+        sender: Person {
+            user_pseudonym: record.user_pseudonym,
+            client_pseudonym: record.client_pseudonym,
+            identity,
+        },
+        own: record.own == 1,
+        content: record.content.as_slice().to_vec(),
+        time_s: record.time_s,
+        epoch: record.epoch,
+    }
+}
