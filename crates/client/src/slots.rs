@@ -14,18 +14,18 @@ use sordino_wire::{Domain, GroupId};
 const MAX_REJOINS: u32 = 10_000;
 
 /// Marks a slot as used, or refuses it.
-pub(crate) async fn reserve(vault: &Vault, slot: &Slot) -> Result<()> {
+pub(crate) fn reserve(vault: &Vault, slot: &Slot) -> Result<()> {
     let name = slot_name(&slot_hash(slot)?);
     if vault.contains(&name)? {
         return Err(ClientError::SlotUsed);
     }
     let mut batch = Batch::default();
     batch.put(name, &1u8)?;
-    Ok(vault.commit(batch).await?)
+    Ok(vault.commit(&batch)?)
 }
 
 /// The first unused slot for a group that this device creates or joins by external commit.
-pub(crate) async fn reserve_for_group(
+pub(crate) fn reserve_for_group(
     vault: &Vault,
     user_secret_number: u32,
     hub_domain: &Domain,
@@ -38,7 +38,7 @@ pub(crate) async fn reserve_for_group(
             group_id,
             rejoin,
         };
-        match reserve(vault, &slot).await {
+        match reserve(vault, &slot) {
             Err(ClientError::SlotUsed) => {}
             other => return other.map(|()| slot),
         }
@@ -58,23 +58,23 @@ mod tests {
         Vault::open(path, &Secret32::new([9; 32]), entropy).unwrap()
     }
 
-    #[tokio::test]
-    async fn a_slot_is_never_used_again_after_a_crash() {
+    #[test]
+    fn a_slot_is_never_used_again_after_a_crash() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vault");
         let domain = Domain::new("hub.example").unwrap();
         let group = GroupId([3; 16]);
         let first = {
             let vault = open(&path);
-            reserve_for_group(&vault, 0, &domain, group).await.unwrap()
+            reserve_for_group(&vault, 0, &domain, group).unwrap()
             // The vault is dropped here without anything else: a crash right after reserving.
         };
         let vault = open(&path);
         assert!(matches!(
-            reserve(&vault, &first).await,
+            reserve(&vault, &first),
             Err(ClientError::SlotUsed)
         ));
-        let second = reserve_for_group(&vault, 0, &domain, group).await.unwrap();
+        let second = reserve_for_group(&vault, 0, &domain, group).unwrap();
         assert_ne!(first, second);
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::error::{ClientError, Result};
 use sordino_wire::limits::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
-use sordino_wire::{Domain, DsResponse, Reject, ResponseBody, media};
+use sordino_wire::{Domain, DsResponse, Reject, ResponseBody, SignatureKey, media};
 use std::time::Duration;
 
 /// Attempts at a request before the caller is told that the hub does not answer.
@@ -130,6 +130,48 @@ impl Transport {
             _ => Err(ClientError::BadAnswer),
         }
     }
+}
+
+/// The part of the hub's directory that a client needs.
+#[derive(serde::Deserialize)]
+struct Directory {
+    domain: String,
+    hub_signature_key: String,
+}
+
+impl Transport {
+    /// The hub's signature key, from its directory.
+    pub(crate) async fn hub_key(&self, domain: &Domain) -> Result<SignatureKey> {
+        let answer = self
+            .operations
+            .get(format!("{}{}", self.url, media::DIRECTORY))
+            .timeout(PATIENCE)
+            .send()
+            .await
+            .map_err(|_| ClientError::Unreachable)?;
+        let bytes = answer.bytes().await.map_err(|_| ClientError::Unreachable)?;
+        let directory: Directory =
+            serde_json::from_slice(&bytes).map_err(|_| ClientError::BadAnswer)?;
+        if directory.domain != domain.as_str() {
+            return Err(ClientError::OtherHub);
+        }
+        let key = unhex(&directory.hub_signature_key).ok_or(ClientError::BadAnswer)?;
+        Ok(SignatureKey::new(key)?)
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits
+        .chunks(2)
+        .map(|pair| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        })
+        .collect()
 }
 
 async fn read_body(mut answer: reqwest::Response) -> Result<ResponseBody> {

@@ -14,6 +14,7 @@ use sordino_wire::{Secret32, encode, exact};
 use std::path::Path;
 use std::sync::Arc;
 use tls_codec::{DeserializeBytes, Serialize};
+use tokio::runtime::RuntimeFlavor;
 use zeroize::Zeroizing;
 
 const RECORDS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("records");
@@ -104,15 +105,19 @@ impl Vault {
         Ok(table.get(&address.store_key).map_err(file)?.is_some())
     }
 
-    /// Applies a batch durably, away from the async threads.
-    pub(crate) async fn commit(&self, batch: Batch) -> Result<(), VaultError> {
+    /// Applies a batch durably. It never yields, so that a caller that is dropped has either not
+    /// begun or is done; where the runtime has other threads, their tasks move away meanwhile.
+    pub(crate) fn commit(&self, batch: &Batch) -> Result<(), VaultError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let inner = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || inner.apply(&batch))
-            .await
-            .map_err(|_| VaultError::File)?
+        let threads = tokio::runtime::Handle::try_current()
+            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if threads {
+            tokio::task::block_in_place(|| self.0.apply(batch))
+        } else {
+            self.0.apply(batch)
+        }
     }
 }
 
@@ -169,8 +174,8 @@ mod tests {
         Vault::open(path, &Secret32::new([key; 32]), entropy)
     }
 
-    #[tokio::test]
-    async fn records_survive_and_the_file_tells_nothing() {
+    #[test]
+    fn records_survive_and_the_file_tells_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vault");
         let text = Text::new(b"the quick brown fox of the vault".to_vec()).unwrap();
@@ -178,7 +183,7 @@ mod tests {
             let vault = open(&path, 1).unwrap();
             let mut batch = Batch::default();
             batch.put("a telling name", &text).unwrap();
-            vault.commit(batch).await.unwrap();
+            vault.commit(&batch).unwrap();
         }
         let vault = open(&path, 1).unwrap();
         assert_eq!(vault.get::<Text>("a telling name").unwrap(), Some(text));
@@ -190,32 +195,32 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn another_key_finds_nothing() {
+    #[test]
+    fn another_key_finds_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vault");
         {
             let vault = open(&path, 1).unwrap();
             let mut batch = Batch::default();
             batch.put("name", &7u64).unwrap();
-            vault.commit(batch).await.unwrap();
+            vault.commit(&batch).unwrap();
         }
         let vault = open(&path, 2).unwrap();
         assert_eq!(vault.get::<u64>("name").unwrap(), None);
     }
 
-    #[tokio::test]
-    async fn a_batch_is_one_transaction() {
+    #[test]
+    fn a_batch_is_one_transaction() {
         let directory = tempfile::tempdir().unwrap();
         let vault = open(&directory.path().join("vault"), 1).unwrap();
         let mut batch = Batch::default();
         batch.put("one", &1u64).unwrap();
         batch.put("two", &2u64).unwrap();
-        vault.commit(batch).await.unwrap();
+        vault.commit(&batch).unwrap();
         let mut batch = Batch::default();
         batch.delete("one");
         batch.put("two", &3u64).unwrap();
-        vault.commit(batch).await.unwrap();
+        vault.commit(&batch).unwrap();
         assert!(!vault.contains("one").unwrap());
         assert_eq!(vault.get::<u64>("two").unwrap(), Some(3));
     }

@@ -114,6 +114,7 @@ pub(crate) struct HubShared {
     pub(crate) crypto: RustCrypto,
     pub(crate) signer: SignatureKeyPair,
     pub(crate) signature_key: SignatureKey,
+    pub(crate) decoy: records::Decoy,
 }
 
 /// The delivery service.
@@ -123,7 +124,7 @@ pub struct Hub {
 
 impl Hub {
     /// A hub with its own signature key (the external sender of its groups) and its keys at rest.
-    pub fn new(config: HubConfig, signing_key: &SigningKey, outer: Arc<OuterKeys>) -> Self {
+    pub fn new(config: HubConfig, signing_key: &SigningKey, outer: Arc<OuterKeys>) -> Result<Self, Fault> {
         let signature_key = signing_key.public();
         let signer = SignatureKeyPair::from_raw(
             openmls_traits::types::SignatureScheme::ED25519,
@@ -131,15 +132,17 @@ impl Hub {
             signature_key.as_slice().to_vec(),
         );
         let crypto = RustCrypto::default();
-        Self {
+        let decoy = records::Decoy::new(&outer)?;
+        Ok(Self {
             shared: HubShared {
                 config,
                 outer,
                 crypto,
                 signer,
                 signature_key,
+                decoy,
             },
-        }
+        })
     }
 
     /// The hub's signature key, which every group names as external sender.

@@ -5,6 +5,7 @@
 
 use crate::outcome::{Fault, LogHandle, Put, RecordVersion, StoreKey};
 use rand_core::RngCore;
+use sordino_wire::Secret32;
 use sordino_crypto::{
     Address, LayerKey, OuterKeys, PadClass, Space, open_layer, pad, seal_layer, unpad,
 };
@@ -123,10 +124,60 @@ pub(crate) fn seal_record(
     ))
 }
 
-/// Does the work of opening a head that is not there, so that absence takes the time of refusal.
-pub(crate) fn open_decoy(outer: &OuterKeys, address: &Address, key: &LayerKey) {
-    // 8 KiB and the two layers' headers: what a head's record takes.
-    let decoy = [0u8; 8_192 + 160];
-    let opened = outer.open(address, &decoy).is_ok() || open_layer(key, address, &decoy).is_ok();
-    debug_assert!(!opened);
+/// A sealed head that belongs to nobody: opening it in vain takes as long as a wrong key does.
+pub(crate) struct Decoy {
+    address: Address,
+    sealed: Vec<u8>,
+}
+
+impl Decoy {
+    pub(crate) fn new(outer: &OuterKeys) -> Result<Self, Fault> {
+        let address = Address {
+            space: Space::Head,
+            store_key: [0; 16],
+        };
+        let key = LayerKey::new(Secret32::new([0; 32]));
+        // It is never stored, so its salts may be the same each time.
+        let value = vec![0u8; 8_000];
+        let (put, _) = seal_record(
+            outer,
+            &address,
+            &key,
+            &value,
+            PadClass::PowerOfTwo,
+            &mut NoRandomness,
+        )?;
+        Ok(Self {
+            address,
+            sealed: put.value,
+        })
+    }
+
+    /// Opens the outer layer and fails at the inner one.
+    pub(crate) fn open_in_vain(&self, outer: &OuterKeys, key: &LayerKey) {
+        let opened = open_bytes(outer, &self.address, key, &self.sealed);
+        debug_assert!(opened.is_none());
+    }
+}
+
+/// For values that are sealed and thrown away.
+struct NoRandomness;
+
+impl RngCore for NoRandomness {
+    fn next_u32(&mut self) -> u32 {
+        0
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        0
+    }
+
+    fn fill_bytes(&mut self, dest: &mut [u8]) {
+        dest.fill(0);
+    }
+
+    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.fill_bytes(dest);
+        Ok(())
+    }
 }

@@ -6,7 +6,7 @@
 
 use crate::HubShared;
 use crate::outcome::{Fault, Refusal};
-use crate::records::{Opened, Records, address, open_decoy, open_record};
+use crate::records::{Opened, Records, address, open_record};
 use crate::state::{
     DeltaRecord, GroupState, HEAD_FORMAT, Head, Manifest, MlsState, OpenedHead, Pending,
     RosterRecord, Tombstone, TreeRecord,
@@ -33,7 +33,7 @@ pub(crate) fn open_place(
     let address = address(&shared.outer, Space::Head, &locator.0)?;
     let key = LayerKey::from(head_key);
     let Some(opened) = open_record(&shared.outer, records, &address, &key)? else {
-        open_decoy(&shared.outer, &address, &key);
+        shared.decoy.open_in_vain(&shared.outer, &key);
         return Err(Reject::UnknownGroup.into());
     };
     if opened.value.starts_with(&Tombstone::FORMAT.to_be_bytes()) {

@@ -187,7 +187,7 @@ impl Engine {
     }
 
     /// Remembers a failure that only opening the store again can mend.
-    fn note(&self, fault: StoreFault) {
+    pub(crate) fn note(&self, fault: StoreFault) {
         let lasting = matches!(fault, StoreFault::Poisoned | StoreFault::Damaged);
         if lasting && !self.broken.swap(true, Ordering::AcqRel) {
             tracing::error!("the store failed; the server must be started again");

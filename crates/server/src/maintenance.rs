@@ -53,6 +53,17 @@ impl Maintenance {
         }
     }
 
+    /// The keys at rest, for entries that tests put into the store.
+    #[cfg(test)]
+    pub(crate) fn outer(&self) -> &OuterKeys {
+        &self.outer
+    }
+
+    #[cfg(test)]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// One round. Window keys first: what a key opened is unreadable even where dropping rows
     /// fails.
     pub(crate) async fn round(&self) -> Result<MaintenanceReport, MaintenanceError> {

@@ -80,7 +80,8 @@ impl Server {
             ..HubConfig::new(domain.clone())
         };
         let outer = opened.keys.outer;
-        let hub = Hub::new(hub_config, &opened.keys.signing, Arc::clone(&outer));
+        let hub = Hub::new(hub_config, &opened.keys.signing, Arc::clone(&outer))
+            .map_err(|_| StartError::Hub)?;
         let hub_signature_key = hub.signature_key().clone();
         let engine = Engine::new(hub, opened.store.clone(), Arc::clone(&config.clock));
         let engine = Arc::new(engine);
@@ -238,3 +239,6 @@ async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartErr
         lost_deliveries,
     })
 }
+
+#[cfg(test)]
+mod tests;

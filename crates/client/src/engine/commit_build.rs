@@ -29,7 +29,7 @@ use sordino_rules::{
 };
 use sordino_wire::limits::GENERATION_MAX_DAYS;
 use sordino_wire::{
-    COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, CommitRequest, Digest, GenerationStep,
+    Authentication, COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, CommitRequest, Digest, DsRequest, GenerationStep,
     HandshakeBytes, IdentityEntry, IdentityRule, JoinerDelivery, KeyCheck, KeyCheckTbs,
     LeafOperation, LeafProof, List, NextGeneration, NextKeys, POLICY_COMPONENT, PartialGroupInfo,
     RequestBody, Salt, SignatureBytes, WelcomeBundle, encode, exact,
@@ -86,14 +86,17 @@ impl Tools<'_> {
             };
             hook(&mut body, &context);
         }
-        let occasion = Occasion {
+        seal(body, signing, &self.occasion(group, epoch))
+    }
+
+    fn occasion<'a>(&self, group: &'a LoadedGroup, epoch: u64) -> Occasion<'a> {
+        Occasion {
             hub_domain: group.domain(),
             group_id: group.id(),
             epoch,
             time_s: self.time_s,
             nonce: self.entropy.array(),
-        };
-        seal(body, signing, &occasion)
+        }
     }
 }
 
@@ -606,6 +609,30 @@ impl LoadedGroup {
             pays_identity: u8::from(plan.is_update()),
         });
         Ok(())
+    }
+
+    /// The same commit with a new time and nonce.
+    pub(crate) fn sign_commit_again(
+        &self,
+        tools: &Tools<'_>,
+        pending: &PendingCommit,
+    ) -> Result<Vec<u8>> {
+        let old = DsRequest::parse(pending.request.as_slice()).map_err(ClientError::NotAllowed)?;
+        let leaf = self.leaf(tools.device)?;
+        let index = self.own_index()?;
+        let signing = match old.request.auth {
+            Authentication::PseudonymousUser { .. } => Signing::User {
+                index,
+                key: &leaf.key,
+                user_key: &leaf.user_key,
+            },
+            _ => Signing::Leaf {
+                index,
+                key: &leaf.key,
+            },
+        };
+        let occasion = tools.occasion(self, pending.epoch);
+        seal(old.request.body, &signing, &occasion)
     }
 
     /// The record of the generation that fresh keys start.

@@ -188,7 +188,7 @@ fn read_joiner_pointer(
     let address = address(&shared.outer, Space::Snapshot, &locator.0)?;
     let key = LayerKey::from(&ear_key.tree_key()?);
     let Some(opened) = open_record(&shared.outer, records, &address, &key)? else {
-        crate::records::open_decoy(&shared.outer, &address, &key);
+        shared.decoy.open_in_vain(&shared.outer, &key);
         return Err(Reject::UnknownGroup.into());
     };
     let pointer: JoinerPointer = exact(&opened.value).map_err(|_| Fault::Inconsistent)?;

@@ -82,15 +82,20 @@ pub(crate) fn read_page(
     }
     let LogPage {
         entries,
-        oldest,
+        mut oldest,
         next,
     } = page;
     let address = log_address(space, log);
     let mut opened = Vec::with_capacity(entries.len());
     for (number, bytes) in entries {
-        // An entry whose window key is gone is gone, though its row may still be there.
         let Ok(entry) = shared.outer.open_window(&address, &bytes) else {
-            continue;
+            // An entry whose window key is gone is gone, though its row may still be there: those
+            // who ask for it must see a gap, or they would ask for ever.
+            if opened.is_empty() {
+                oldest = number.saturating_add(1);
+                continue;
+            }
+            break;
         };
         let entry = Bytes::new(entry).map_err(|_| Fault::Inconsistent)?;
         opened.push(NumberedEntry { number, entry });

@@ -1,7 +1,6 @@
 //! The table is total and closed: whatever it does not name is no operation.
 
 use super::device::*;
-use super::world::*;
 use crate::classify::Kind;
 use crate::commit::{AddedLeaf, CommittedProposal};
 use crate::*;

@@ -9,19 +9,17 @@ use openmls::credentials::NewSignerBundle;
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{
     CommitBuilder, CommitMessageBundle, ExternalProposal, Initial, JoinProposal, KeyPackage,
-    KeyPackageBundle, LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig,
-    MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
-    PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProcessedMessage, ProcessedMessageContent, Proposal,
-    ProposalStore, ProtocolMessage, PublicGroup, PublicMessageIn, QueuedProposal,
-    SenderExtensionIndex, StagedCommit, StagedWelcome,
+    LeafNodeIndex, LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
+    MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
+    ProcessedMessage, ProcessedMessageContent, Proposal, ProposalStore, ProtocolMessage,
+    PublicGroup, PublicMessageIn, QueuedProposal, SenderExtensionIndex, StagedCommit,
+    StagedWelcome,
 };
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use openmls_traits::OpenMlsProvider;
-use sordino_crypto::{ClientSecret, SigningKey, Slot, UserSecret, make_credential, sha256};
+use sordino_crypto::{SigningKey, sha256};
 use sordino_wire::{
-    COMMIT_AAD_FORMAT, CommitAad, CommitIntent, Domain, GenerationStep, GroupId, IdentifierUri,
-    IdentityRule, JoinRule, LeafOperation, LeafProof, List, POLICY_FORMAT, Permission,
-    PolicySummary, PseudonymousCredential, Reject, Secret32, SenderRule,
+    CommitAad, CommitIntent, IdentifierUri, PolicySummary, PseudonymousCredential, Reject,
 };
 use tls_codec::{Deserialize, Serialize};
 

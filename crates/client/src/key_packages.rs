@@ -1,0 +1,177 @@
+//! Owns key-package sets: what a user's devices make so that others can add them.
+//!
+//! Invariant: private parts and inbox are durable before the public part leaves the device; every
+//! entry of a set has the same user pseudonym, that of a slot used nowhere else.
+
+use crate::core::{Core, outcome};
+use crate::device::domain_of;
+use crate::error::{ClientError, Result, mls};
+use crate::inbox::NewInbox;
+use crate::mls::{Provider, credential_with_key, signer};
+use crate::records::{FORMAT, KeyPackageRecord, key_package_name};
+use crate::slots;
+use crate::transport::Endpoint;
+use crate::vault::Batch;
+use openmls::prelude::{KeyPackage, MlsMessageOut, OpenMlsProvider};
+use sordino_crypto::{Slot, sha256};
+use sordino_rules::{CIPHERSUITE, capabilities, key_package_lifetime};
+use sordino_wire::{
+    Bytes, GroupId, IdentifierUri, InboxAddress, KeyPackageEntry, KeyPackageSet, List, OpenInbox,
+    PseudonymousCredential, RequestBody, Secret32, encode, exact,
+};
+use tls_codec::{Serialize as _, TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
+
+/// Which set: equal on all devices of a user, used for one group.
+#[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+pub struct SetSlot {
+    /// The pool, random.
+    pub pool: [u8; 16],
+    /// Whom the set is for.
+    pub contact: IdentifierUri,
+    /// Grows when the contact is blocked.
+    pub contact_generation: u32,
+    /// The set within its pool.
+    pub counter: u64,
+}
+
+impl SetSlot {
+    fn slot(&self, user_secret_number: u32) -> Slot {
+        Slot::KeyPackageSet {
+            user_secret_number,
+            pool: self.pool,
+            contact: self.contact.clone(),
+            contact_generation: self.contact_generation,
+            counter: self.counter,
+        }
+    }
+}
+
+/// Puts the entries of one user's devices together.
+pub fn assemble_set(entries: Vec<KeyPackageEntry>) -> Result<KeyPackageSet> {
+    let mut user: Option<IdentifierUri> = None;
+    for entry in &entries {
+        let pseudonym = pseudonym_of(entry)?;
+        match &user {
+            Some(known) if known != &pseudonym => return Err(ClientError::BadHandover),
+            _ => user = Some(pseudonym),
+        }
+    }
+    Ok(KeyPackageSet {
+        user_pseudonym: user.ok_or(ClientError::BadHandover)?,
+        entries: List::new(entries)?,
+    })
+}
+
+/// The user pseudonym in an entry, as it says.
+pub(crate) fn pseudonym_of(entry: &KeyPackageEntry) -> Result<IdentifierUri> {
+    let openmls::prelude::MlsMessageBodyIn::KeyPackage(unverified) =
+        crate::mls::message(entry.key_package.as_slice())?.extract()
+    else {
+        return Err(ClientError::BadHandover);
+    };
+    let credential = unverified.unverified_credential().credential;
+    let credential: PseudonymousCredential = exact(credential.serialized_content())?;
+    Ok(credential.user_pseudonym)
+}
+
+/// A KeyPackage with everything around it.
+pub(crate) struct Made {
+    pub(crate) key_package: KeyPackage,
+    pub(crate) key: sordino_crypto::SigningKey,
+    pub(crate) entry: KeyPackageEntry,
+}
+
+impl Core {
+    /// This device's entry of a set.
+    pub(crate) async fn key_package_entry(&self, set: &SetSlot) -> Result<KeyPackageEntry> {
+        let slot = set.slot(self.device.user_secret_number()?);
+        slots::reserve(&self.vault, &slot)?;
+        Ok(self.make_key_package(slot, None).await?.entry)
+    }
+
+    /// Makes a KeyPackage for a reserved slot, with an inbox of its own.
+    pub(crate) async fn make_key_package(
+        &self,
+        slot: Slot,
+        proposed: Option<GroupId>,
+    ) -> Result<Made> {
+        let domain = domain_of(&self.device.credential().user)?;
+        let leaf = self.device.leaf(&domain, &slot, 0)?;
+        let (key_package, record) = self.private_parts(&leaf, slot, proposed)?;
+        let inbox = self.new_inbox(None)?;
+        let mut batch = Batch::default();
+        let reference = key_package
+            .hash_ref(&openmls_rust_crypto::RustCrypto::default())
+            .map_err(mls("no KeyPackageRef"))?;
+        let name = key_package_name(&sha256(&encode(&reference)?));
+        batch.put(name, &record)?;
+        self.keep_inbox(&mut batch, &inbox)?;
+        self.open_inbox(&inbox).await?;
+        let message = MlsMessageOut::from(key_package.clone());
+        let bytes = message
+            .tls_serialize_detached()
+            .map_err(mls("a KeyPackage does not serialise"))?;
+        Ok(Made {
+            entry: KeyPackageEntry {
+                key_package: Bytes::new(bytes)?,
+                link: self.device.link(&leaf.credential)?,
+                inbox: self.address(&inbox),
+            },
+            key: leaf.key,
+            key_package,
+        })
+    }
+
+    fn private_parts(
+        &self,
+        leaf: &crate::device::Leaf,
+        slot: Slot,
+        proposed: Option<GroupId>,
+    ) -> Result<(KeyPackage, KeyPackageRecord)> {
+        let provider = Provider::new(self.entropy.clone());
+        let bundle = KeyPackage::builder()
+            .leaf_node_capabilities(capabilities())
+            .key_package_lifetime(key_package_lifetime(self.now_s()))
+            .build(
+                CIPHERSUITE,
+                &provider,
+                &signer(&leaf.key),
+                credential_with_key(&leaf.credential)?,
+            )
+            .map_err(mls("the KeyPackage cannot be made"))?;
+        let init: [u8; 32] = bundle
+            .init_private_key()
+            .as_ref()
+            .try_into()
+            .map_err(mls("an init key"))?;
+        let key_package = bundle.key_package().clone();
+        let record = KeyPackageRecord {
+            format: FORMAT,
+            slot,
+            storage: provider.dump(),
+            init_private_key: Secret32::new(init),
+            init_public_key: VLBytes::new(key_package.hpke_init_key().as_slice().to_vec()),
+            proposed,
+        };
+        Ok((key_package, record))
+    }
+
+    pub(crate) fn address(&self, inbox: &NewInbox) -> InboxAddress {
+        InboxAddress {
+            domain: self.hub_domain.clone(),
+            inbox_id: inbox.id,
+            hpke_key: inbox.public_key.clone(),
+        }
+    }
+
+    /// Opens an inbox at the hub.
+    pub(crate) async fn open_inbox(&self, inbox: &NewInbox) -> Result<()> {
+        let body = RequestBody::OpenInbox(OpenInbox {
+            inbox_id: inbox.id,
+            hpke_key: inbox.public_key.clone(),
+            last_day: inbox.record.last_day,
+        });
+        let answer = self.ask(Endpoint::Inboxes, body, 0).await?;
+        outcome(answer)?.map_err(ClientError::Refused).map(|_| ())
+    }
+}

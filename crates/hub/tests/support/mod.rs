@@ -1,0 +1,31 @@
+//! A hub in memory and clients that speak its whole protocol, honest ones and others.
+//!
+//! Everything goes as bytes through `Hub::handle`, and a write set is applied as a store does it.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "test code fails loudly"
+)]
+
+mod actor;
+mod commit;
+mod external;
+mod recover;
+mod request;
+mod store;
+mod sync;
+mod world;
+
+pub(crate) use actor::{Actor, Known, config, credential_with_key};
+pub(crate) use commit::{Draft, Plan};
+pub(crate) use external::{External, Way};
+pub(crate) use recover::{Asked, bad_tag};
+pub(crate) use request::{Kind, Signing};
+pub(crate) use store::{MemoryStore, Refused};
+pub(crate) use sync::Seen;
+pub(crate) use world::{World, done, policy, rejected};

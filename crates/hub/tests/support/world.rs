@@ -1,0 +1,174 @@
+//! The hub, its store, its clock, and what all clients know of one another.
+
+use super::store::{MemoryStore, Refused};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
+use sordino_hub::{Endpoint, Env, Hub, HubConfig, Step};
+use sordino_wire::{
+    Authentication, Domain, DsRequest, DsResponse, GroupId, IdentityLink, IdentityRule, JoinRule,
+    List, Outcome, POLICY_FORMAT, Permission, PolicySummary, Reject, RequestBody, ResponseBody,
+    Secret32, SenderRule,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How often a request is handled again after a conflict.
+const ATTEMPTS: usize = 4;
+
+pub(crate) struct World {
+    pub(crate) hub: Hub,
+    pub(crate) outer: Arc<OuterKeys>,
+    pub(crate) store: MemoryStore,
+    pub(crate) now_s: u64,
+    pub(crate) rng: ChaCha20Rng,
+    pub(crate) domain: Domain,
+    /// The group that actors are made for.
+    pub(crate) group_id: GroupId,
+    /// Identity links by leaf key: what reaches adders in key-package sets.
+    pub(crate) links: HashMap<Vec<u8>, IdentityLink>,
+}
+
+/// Every member may do everything; outsiders come in by invitation of members alone.
+pub(crate) fn policy() -> PolicySummary {
+    PolicySummary {
+        format: POLICY_FORMAT,
+        add: Permission::Members,
+        remove: Permission::Members,
+        change_policy: Permission::Members,
+        send: Permission::Members,
+        destroy: Permission::Members,
+        join: JoinRule::Closed,
+        senders: SenderRule::Anonymous,
+        identities: IdentityRule::All,
+        epoch_tolerance: 2,
+        max_members: 100,
+        invite_code_hash: None,
+        admins: List::default(),
+    }
+}
+
+/// The outcome of a request that must succeed.
+#[track_caller]
+pub(crate) fn done(answer: ResponseBody) -> Outcome {
+    match answer {
+        ResponseBody::Done(outcome) => outcome,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+/// The refusal of a request that must fail.
+#[track_caller]
+pub(crate) fn rejected(answer: ResponseBody) -> Reject {
+    match answer {
+        ResponseBody::Rejected(reject) => reject,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Where a request belongs.
+pub(crate) fn endpoint(body: &RequestBody) -> Endpoint {
+    [
+        Endpoint::GroupOperation,
+        Endpoint::WelcomeInformation,
+        Endpoint::ExternalCommitInformation,
+        Endpoint::Streams,
+        Endpoint::Inboxes,
+    ]
+    .into_iter()
+    .find(|endpoint| endpoint.accepts(body))
+    .unwrap()
+}
+
+impl World {
+    /// A hub with an empty store. openmls reads the wall clock, so the hub's begins there.
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let now_s = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        let operator = OperatorKey::new(Secret32::new([1; 32]));
+        let mut windows = WindowKeys::new();
+        let today = u32::try_from(now_s / 86_400).unwrap();
+        windows.ensure(&operator, today, 300, &mut rng).unwrap();
+        let index = IndexKey::generate(&mut rng);
+        let outer = Arc::new(OuterKeys::new(operator, Vec::new(), index, windows));
+        let domain = Domain::new("hub.example").unwrap();
+        let hub_key = SigningKey::from_seed(&[9; 32]);
+        Self {
+            hub: Hub::new(HubConfig::new(domain.clone()), &hub_key, outer.clone()).unwrap(),
+            outer,
+            store: MemoryStore::default(),
+            now_s,
+            rng,
+            domain,
+            group_id: GroupId([7; 16]),
+            links: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn today(&self) -> u32 {
+        u32::try_from(self.now_s / 86_400).unwrap()
+    }
+
+    /// Time passes; what has expired goes.
+    pub(crate) fn pass_days(&mut self, days: u32) {
+        self.now_s += u64::from(days) * 86_400;
+        let today = self.today();
+        self.store.expire(today);
+    }
+
+    /// One step against the store as it is.
+    pub(crate) fn step(&mut self, bytes: &[u8], endpoint: Endpoint) -> Step {
+        let mut env = Env {
+            now_s: self.now_s,
+            rng: &mut self.rng,
+        };
+        self.hub.handle(bytes, endpoint, &self.store, &mut env)
+    }
+
+    /// A request the way a server handles it: again after a conflict.
+    pub(crate) fn handle(&mut self, bytes: &[u8], endpoint: Endpoint) -> ResponseBody {
+        for _ in 0..ATTEMPTS {
+            match self.step(bytes, endpoint) {
+                Step::Answer(answer) | Step::Wait { answer, .. } => return through_wire(answer),
+                Step::Failed { fault, .. } => panic!("the hub failed: {fault}"),
+                Step::Commit(effects) => match self.store.apply(effects.changes) {
+                    Ok(()) => return through_wire(effects.reply),
+                    Err(Refused::Conflict | Refused::Replayed) => {}
+                },
+            }
+        }
+        panic!("a conflict that does not go away");
+    }
+
+    /// Encodes and sends a request to where it belongs.
+    pub(crate) fn send(&mut self, body: RequestBody, auth: Authentication) -> ResponseBody {
+        let endpoint = endpoint(&body);
+        let bytes = DsRequest { body, auth }.encode().unwrap();
+        self.handle(&bytes, endpoint)
+    }
+
+    /// Sends a request that proves possession alone.
+    pub(crate) fn ask(&mut self, body: RequestBody) -> ResponseBody {
+        self.send(body, Authentication::Possession)
+    }
+
+    /// Sends bytes that must be refused and must change nothing.
+    #[track_caller]
+    pub(crate) fn refused(&mut self, bytes: &[u8], endpoint: Endpoint) -> Reject {
+        let before = self.store.clone();
+        let reject = rejected(self.handle(bytes, endpoint));
+        assert!(self.store == before, "a refusal changed the store");
+        reject
+    }
+}
+
+/// What a client makes of an answer's bytes.
+fn through_wire(answer: ResponseBody) -> ResponseBody {
+    let bytes = DsResponse { body: answer.clone() }.encode().unwrap();
+    let parsed = DsResponse::parse(&bytes).unwrap().body;
+    assert!(parsed == answer);
+    parsed
+}
