@@ -213,7 +213,7 @@ impl Core {
     ) -> Result<T> {
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
-        let mut group = self.take(&mut place, id)?;
+        let mut group = self.load(&mut place, id)?;
         let before = group.stream().ok();
         let mut step = Step::new(self.now_s());
         let value = self.with_tools(|tools| change(&mut group, tools, &mut step))?;
@@ -237,13 +237,13 @@ impl Core {
     ) -> Result<T> {
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
-        let group = self.take(&mut place, id)?;
+        let group = self.load(&mut place, id)?;
         let value = self.with_tools(|tools| look(&group, tools));
         *place = Some(group);
         value
     }
 
-    fn take(&self, place: &mut Option<LoadedGroup>, id: GroupId) -> Result<LoadedGroup> {
+    fn load(&self, place: &mut Option<LoadedGroup>, id: GroupId) -> Result<LoadedGroup> {
         match place.take() {
             Some(group) => Ok(group),
             None => {
@@ -279,7 +279,9 @@ impl Core {
         batch.delete(crate::records::state_name(id));
         batch.delete(crate::records::mls_name(id));
         batch.delete(crate::records::external_name(id));
-        self.commit_index(&mut batch, |index| index.groups.retain(|known| *known != id))?;
+        self.commit_index(&mut batch, |index| {
+            index.groups.retain(|known| *known != id)
+        })?;
         *place = None;
         Ok(())
     }

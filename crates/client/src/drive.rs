@@ -10,8 +10,7 @@ use crate::error::{ClientError, GroupStatus, Result};
 use crate::transport::Endpoint;
 use sordino_rules::PendingKind;
 use sordino_wire::{
-    Digest, DsRequest, ExternalCommitInformation, GroupAccess, GroupId, Reject, RequestBody,
-    ResponseBody,
+    Digest, ExternalCommitInformation, GroupAccess, GroupId, Reject, RequestBody, ResponseBody,
 };
 use std::time::Duration;
 use tls_codec::VLBytes;
@@ -76,7 +75,7 @@ impl Core {
             Ok(group
                 .pending()?
                 .iter()
-                .any(|p| p.leaving().is_some() || (show && p.kind == PendingKind::Add)))
+                .any(|p| p.leaving().is_some() || (show && matches!(p.kind, PendingKind::Add(_)))))
         })
         .await
     }
@@ -232,7 +231,10 @@ impl Core {
         access: GroupAccess,
     ) -> Result<std::result::Result<ExternalCommitInformation, Reject>> {
         let body = RequestBody::ExternalCommitInformation(access);
-        match self.ask(Endpoint::ExternalCommitInformation, body, 0).await? {
+        match self
+            .ask(Endpoint::ExternalCommitInformation, body, 0)
+            .await?
+        {
             ResponseBody::ExternalCommitInformation(information) => Ok(Ok(information)),
             ResponseBody::Rejected(reject) => Ok(Err(reject)),
             _ => Err(ClientError::BadAnswer),
@@ -325,10 +327,4 @@ impl Core {
     pub(crate) async fn status(&self, id: GroupId) -> Result<GroupStatus> {
         self.view(id, |group, _| Ok(group.state.status)).await
     }
-}
-
-/// The body of a request that was made before.
-pub(crate) fn body_of(request: &[u8]) -> Result<RequestBody> {
-    let parsed = DsRequest::parse(request).map_err(ClientError::NotAllowed)?;
-    Ok(parsed.request.body)
 }

@@ -3,7 +3,7 @@
 //! Invariant: no text names a group, a user, a stream or a key.
 
 use sordino_crypto::CryptoError;
-use sordino_wire::{Reject, RequestBody};
+use sordino_wire::Reject;
 
 /// Why an operation did not happen, or is not known to have happened.
 #[derive(Debug, thiserror::Error)]
@@ -172,16 +172,4 @@ impl From<tls_codec::Error> for ClientError {
 /// Shortens `map_err` at the border to MLS: its errors name epochs, so only a phrase is kept.
 pub(crate) fn mls<E: std::fmt::Debug>(what: &'static str) -> impl FnOnce(E) -> ClientError {
     move |_| ClientError::Mls(what)
-}
-
-/// Whether a request changes something at the hub.
-pub(crate) fn is_mutation(body: &RequestBody) -> bool {
-    !matches!(
-        body,
-        RequestBody::InspectMembership(_)
-            | RequestBody::ExternalCommitInformation(_)
-            | RequestBody::WelcomeInformation(_)
-            | RequestBody::ReadInbox(_)
-            | RequestBody::ReadStreams(_)
-    )
 }

@@ -9,9 +9,7 @@ use crate::engine::welcome::{Arrival, join, open_welcome_object, references, wel
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Event, Evidence};
-use crate::records::{
-    FORMAT, InboxRecord, KeyPackageRecord, inbox_name, key_package_name,
-};
+use crate::records::{FORMAT, InboxRecord, KeyPackageRecord, inbox_name, key_package_name};
 use crate::transport::Endpoint;
 use crate::vault::Batch;
 use sordino_crypto::{hpke_generate, inbox_id, open_inbox_delivery};
@@ -94,7 +92,9 @@ impl Core {
     fn drop_inbox(&self, id: InboxId) -> Result<()> {
         let mut batch = Batch::default();
         batch.delete(inbox_name(id));
-        self.commit_index(&mut batch, |index| index.inboxes.retain(|known| *known != id))
+        self.commit_index(&mut batch, |index| {
+            index.inboxes.retain(|known| *known != id)
+        })
     }
 
     async fn take_page(

@@ -12,7 +12,7 @@ use crate::records::{FORMAT, KeyPackageRecord, key_package_name};
 use crate::slots;
 use crate::transport::Endpoint;
 use crate::vault::Batch;
-use openmls::prelude::{KeyPackage, MlsMessageOut, OpenMlsProvider};
+use openmls::prelude::{KeyPackage, MlsMessageOut};
 use sordino_crypto::{Slot, sha256};
 use sordino_rules::{CIPHERSUITE, capabilities, key_package_lifetime};
 use sordino_wire::{

@@ -1,1 +1,55 @@
-//! The client library: users, devices, groups, streams.
+//! The client library: users, devices, groups, streams (design page 3.6).
+//!
+//! Owns: the secrets of one device, its groups' MLS state, what it sends and what it receives.
+//! Invariant: nothing is believed because a hub says so; nothing is sent that is not durable here
+//! first; every step can be repeated after a crash at any point.
+//! Never sees: another user's secrets; and no hub ever sees this user's real identity.
+//!
+//! A [`Client`] is one device of a user. [`Client::run`] keeps it up to date in the background;
+//! [`Client::sync_once`] does one round. What happens is told by [`Client::events`].
+
+mod audit;
+mod client;
+mod clock;
+mod core;
+mod device;
+mod drive;
+mod engine;
+mod entropy;
+mod envelope;
+mod error;
+mod events;
+mod group;
+mod handover;
+mod inbox;
+mod invite;
+mod key_packages;
+mod mls;
+mod outbox;
+#[doc(hidden)]
+pub mod raw;
+mod records;
+mod recover;
+mod settings;
+mod slots;
+mod sync;
+mod transport;
+mod vault;
+
+pub use client::{Client, NewDevice};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use core::{ClientConfig, StreamReading};
+pub use engine::commit_build::Delays;
+pub use error::{Advice, ClientError, GroupStatus, Result, VaultError};
+pub use events::{Event, EventStream, Evidence, Identity, Message, Person, Recovery};
+pub use group::{Group, Inspection};
+pub use handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
+pub use invite::{link_from_text, link_to_text};
+pub use key_packages::{SetSlot, assemble_set};
+pub use settings::GroupSettings;
+pub use sordino_rules::Operation;
+pub use sordino_wire::{
+    Domain, GroupId, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry, KeyPackageSet,
+    Permission, PolicySummary, Reject,
+};
+pub use transport::HubAddress;

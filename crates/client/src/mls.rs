@@ -7,7 +7,8 @@ use crate::error::{ClientError, Result, mls};
 use crate::records::MlsRecord;
 use openmls::prelude::{
     Credential, CredentialType, CredentialWithKey, MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn,
-    MlsMessageIn, OpenMlsProvider, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProtocolMessage, StagedCommit,
+    MlsMessageIn, OpenMlsProvider, PURE_PLAINTEXT_WIRE_FORMAT_POLICY, ProtocolMessage,
+    StagedCommit,
 };
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_memory_storage::MemoryStorage;
@@ -130,7 +131,9 @@ pub(crate) fn signer(key: &SigningKey) -> SignatureKeyPair {
 }
 
 /// A leaf's credential as openmls takes it.
-pub(crate) fn credential_with_key(credential: &PseudonymousCredential) -> Result<CredentialWithKey> {
+pub(crate) fn credential_with_key(
+    credential: &PseudonymousCredential,
+) -> Result<CredentialWithKey> {
     Ok(CredentialWithKey {
         credential: Credential::new(
             CredentialType::Other(PSEUDONYMOUS_CREDENTIAL_TYPE),

@@ -1,6 +1,9 @@
-//! A door for hostile test clients: a request's body may be changed before it is signed.
+//! Doors for tests: hostile clients change a request's body before it is signed; audits list what
+//! must never stand in a hub's database.
 //!
-//! Nothing in the library uses it; without a hook, requests are what they are.
+//! Nothing in the library uses them; without a hook, requests are what they are.
+
+pub use crate::audit::Trace;
 
 use sordino_crypto::SigningKey;
 use sordino_wire::{GroupId, RequestBody};
@@ -18,3 +21,8 @@ pub struct HookContext<'a> {
 
 /// Changes a body before it is signed.
 pub type RequestHook = Arc<dyn Fn(&mut RequestBody, &HookContext<'_>) + Send + Sync>;
+
+/// Lists what must never stand in a hub's database, as this device knows it now.
+pub async fn traces(client: &crate::Client) -> crate::Result<Vec<Trace>> {
+    client.core.traces().await
+}

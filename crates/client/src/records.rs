@@ -127,16 +127,6 @@ pub(crate) struct GenerationRecord {
     pub(crate) group_secret: Option<Secret32>,
 }
 
-impl GenerationRecord {
-    pub(crate) fn duplicate(&self) -> Self {
-        Self {
-            generation: self.generation,
-            ear_key: self.ear_key.duplicate(),
-            group_secret: self.group_secret.as_ref().map(Secret32::duplicate),
-        }
-    }
-}
-
 /// What it takes to come back into a group whose MLS state is lost.
 #[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub(crate) struct KeysRecord {
@@ -171,6 +161,8 @@ pub(crate) struct StateRecord {
     pub(crate) proposals: Vec<ProposalRecord>,
     pub(crate) questions: Vec<QuestionRecord>,
     pub(crate) confirmation: Option<DueGeneration>,
+    /// When this device commits the removals that others proposed, if nobody else has.
+    pub(crate) removals_due_s: Option<u64>,
     pub(crate) trouble: Vec<Trouble>,
     pub(crate) asked: Option<AskedRecord>,
     /// Own identity entry still owed to the members (joined by link), 0 or 1.
@@ -197,6 +189,7 @@ impl StateRecord {
             proposals: Vec::new(),
             questions: Vec::new(),
             confirmation: None,
+            removals_due_s: None,
             trouble: Vec::new(),
             asked: None,
             owes_identity: 0,

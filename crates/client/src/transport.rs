@@ -176,11 +176,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 async fn read_body(mut answer: reqwest::Response) -> Result<ResponseBody> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer
-        .chunk()
-        .await
-        .map_err(|_| ClientError::Unreachable)?
-    {
+    while let Some(chunk) = answer.chunk().await.map_err(|_| ClientError::Unreachable)? {
         if bytes.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
             return Err(ClientError::BadAnswer);
         }

@@ -64,8 +64,10 @@ impl Vault {
     /// Opens or creates the file.
     pub(crate) fn open(path: &Path, key: &Secret32, entropy: Entropy) -> Result<Self, VaultError> {
         let database = Database::create(path).map_err(|_| VaultError::File)?;
-        let names = expand::<32>(key.expose(), "vault names", &[]).map_err(|_| VaultError::Sealed)?;
-        let values = expand::<32>(key.expose(), "vault values", &[]).map_err(|_| VaultError::Sealed)?;
+        let names =
+            expand::<32>(key.expose(), "vault names", &[]).map_err(|_| VaultError::Sealed)?;
+        let values =
+            expand::<32>(key.expose(), "vault values", &[]).map_err(|_| VaultError::Sealed)?;
         let vault = Self(Arc::new(Inner {
             database,
             names,

@@ -44,6 +44,9 @@ pub(crate) fn admit(
     if !endpoint.accepts(&body) {
         return Err(Reject::WrongEndpoint.into());
     }
+    if needs_signer(&body) == matches!(auth, Authentication::Possession) {
+        return Err(Reject::BadAuthentication.into());
+    }
     let body_hash = sha256(parsed.body_bytes);
     let Some(freshness) = auth.freshness().copied() else {
         return Ok(Admitted {
@@ -83,6 +86,20 @@ fn check_time(freshness: &Freshness, now_s: u64) -> Result<(), Reject> {
 /// The hub's time as clients see it.
 pub(crate) fn floor_time(now_s: u64) -> u64 {
     now_s - now_s % TIME_GRAIN_S
+}
+
+/// Whether more than possession of keys is asked for. What needs no more gives no more: nobody
+/// shows a leaf without need.
+fn needs_signer(body: &RequestBody) -> bool {
+    !matches!(
+        body,
+        RequestBody::InspectMembership(_)
+            | RequestBody::ExternalCommitInformation(_)
+            | RequestBody::KeyRequest(_)
+            | RequestBody::OpenInbox(_)
+            | RequestBody::ReadInbox(_)
+            | RequestBody::ReadStreams(_)
+    )
 }
 
 fn is_mutating(body: &RequestBody) -> bool {

@@ -172,7 +172,8 @@ pub(crate) fn signer_in(
 pub(crate) fn require_epoch(admitted: &Admitted, current: u64) -> Result<(), Reject> {
     match admitted.auth.freshness() {
         Some(freshness) if freshness.epoch == current => Ok(()),
-        _ => Err(Reject::WrongEpoch { current }),
+        Some(_) => Err(Reject::WrongEpoch { current }),
+        None => Err(Reject::BadAuthentication),
     }
 }
 

@@ -234,9 +234,7 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
         let padded = pad(&value, PadClass::PowerOfTwo).map_err(|_| Fault::Crypto)?;
         let inner = seal_layer(&LayerKey::from(key), &address, &padded, self.env.rng)
             .map_err(|_| Fault::Crypto)?;
-        let day = self
-            .today()
-            .saturating_add(self.shared.config.stream_entry_days);
+        let day = previous.last_day;
         let value = self
             .shared
             .outer

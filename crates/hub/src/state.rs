@@ -16,7 +16,7 @@ pub(crate) use head::{
 pub(crate) use mls::{MlsState, ReadOnlyStorage, to_postcard};
 pub(crate) use pending::{Pending, PendingItem, PendingKind};
 pub(crate) use roster::{DeltaRecord, RosterRecord, TreeRecord, activity_of};
-pub(crate) use window::{ChainItem, Previous, Rekeyed};
+pub(crate) use window::{ChainItem, Previous, Rekeyed, StoreKeys};
 
 use crate::outcome::RecordVersion;
 use sordino_crypto::EarKey;

@@ -40,7 +40,7 @@ pub struct Running {
     maintenance: Arc<Maintenance>,
     store: RedbStore,
     // Last: the lock ends when all else has.
-    folder: Arc<DataFolder>,
+    _folder: DataFolder,
 }
 
 /// How a server ended.
@@ -54,7 +54,7 @@ pub enum Ended {
 
 /// Everything that is open, before it serves.
 struct Opened {
-    folder: Arc<DataFolder>,
+    folder: DataFolder,
     store: RedbStore,
     keys: Keys,
     lost_deliveries: bool,
@@ -115,7 +115,7 @@ impl Server {
             tasks,
             maintenance,
             store: opened.store,
-            folder: opened.folder,
+            _folder: opened.folder,
         })
     }
 }
@@ -145,11 +145,6 @@ impl Running {
     /// Its data folder.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
-    }
-
-    /// Where its operator key is unless it was configured to be elsewhere.
-    pub fn operator_key(&self) -> PathBuf {
-        self.folder.operator_key()
     }
 
     /// Whether it started without its window keys, and lost what was not yet delivered.
@@ -209,7 +204,7 @@ fn domain(choice: &DomainChoice, local_addr: SocketAddr) -> Result<Domain, Start
 /// Opens data folder, keys and store, in the order in which each can refuse before the next one
 /// writes.
 async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartError> {
-    let folder = Arc::new(DataFolder::open(&config.data_dir)?);
+    let folder = DataFolder::open(&config.data_dir)?;
     let file_keys = FileKeys::open(
         &folder,
         &config.operator_key,

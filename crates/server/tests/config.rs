@@ -27,7 +27,9 @@ fn the_example_parses_and_shows_the_defaults() {
     for line in EXAMPLE.lines() {
         let bare = line.strip_prefix("# ").unwrap_or(line);
         let plain = |b: u8| b.is_ascii_lowercase() || b == b'_';
-        let is_key = bare.split_once(" = ").is_some_and(|(key, _)| key.bytes().all(plain));
+        let is_key = bare
+            .split_once(" = ")
+            .is_some_and(|(key, _)| key.bytes().all(plain));
         if is_key || line.starts_with('[') {
             all.push_str(bare);
             all.push('\n');

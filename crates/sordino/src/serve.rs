@@ -117,14 +117,20 @@ fn settings(arguments: Arguments) -> Result<(ServerConfig, LogSection), ServeErr
 fn announce(running: &Running, dev: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if dev {
-        writeln!(out, "Sordino for development: plain HTTP, not private. Stop with Ctrl-C.")?;
+        writeln!(
+            out,
+            "Sordino for development: plain HTTP, not private. Stop with Ctrl-C."
+        )?;
     }
     writeln!(out, "  address   {}", running.url())?;
     writeln!(out, "  domain    {}", running.domain().as_str())?;
     writeln!(out, "  listening {}", running.local_addr())?;
     writeln!(out, "  data      {}", running.data_dir().display())?;
     if running.lost_deliveries() {
-        writeln!(out, "The window keys are new: everything not yet delivered is lost.")?;
+        writeln!(
+            out,
+            "The window keys are new: everything not yet delivered is lost."
+        )?;
     }
     out.flush()
 }

@@ -44,7 +44,13 @@ impl Serving {
 
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn get(&self, path: &str) -> String {
@@ -133,7 +139,12 @@ fn a_killed_server_starts_again() {
         child,
         address: listen,
     };
-    let key = |directory: &str| directory.split("hub_signature_key").nth(1).map(str::to_owned);
+    let key = |directory: &str| {
+        directory
+            .split("hub_signature_key")
+            .nth(1)
+            .map(str::to_owned)
+    };
     let after = serving.get("/.well-known/mimi-protocol-directory");
     assert!(key(&before).is_some());
     assert_eq!(key(&after), key(&before));
@@ -143,7 +154,10 @@ fn a_killed_server_starts_again() {
 
 #[test]
 fn the_configuration_can_be_checked() {
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/sordino.example.toml");
+    let example = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../deploy/sordino.example.toml"
+    );
     let output = run(&["serve", "--check", "--config", example]);
     assert_eq!(output.status.code(), Some(0));
 
@@ -153,7 +167,10 @@ fn the_configuration_can_be_checked() {
     let output = run(&["serve", "--check", "--config", file.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(errors.contains("colour") && errors.contains("line 2"), "{errors}");
+    assert!(
+        errors.contains("colour") && errors.contains("line 2"),
+        "{errors}"
+    );
 }
 
 #[test]

@@ -24,15 +24,16 @@ use sordino_crypto::{
     seal_key_object, sha256, wrap_previous,
 };
 use sordino_rules::{
-    Before, CommitView, LEAF_PROOF_LABEL, Operation, PendingKind, RequiredAuth, Verdict, allows, check_commit,
-    leaf_proof_tbs, resolve_app_data,
+    Before, CommitView, LEAF_PROOF_LABEL, Operation, PendingKind, RequiredAuth, Verdict, allows,
+    check_commit, leaf_proof_tbs, resolve_app_data,
 };
 use sordino_wire::limits::GENERATION_MAX_DAYS;
 use sordino_wire::{
-    Authentication, COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, CommitRequest, Digest, DsRequest, GenerationStep,
-    HandshakeBytes, IdentityEntry, IdentityRule, JoinerDelivery, KeyCheck, KeyCheckTbs,
-    LeafOperation, LeafProof, List, NextGeneration, NextKeys, POLICY_COMPONENT, PartialGroupInfo,
-    RequestBody, Salt, SignatureBytes, WelcomeBundle, encode, exact,
+    Authentication, COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, CommitRequest, Digest,
+    DsRequest, GenerationStep, HandshakeBytes, IdentityEntry, IdentityRule, JoinerDelivery,
+    KeyCheck, KeyCheckTbs, LeafOperation, LeafProof, List, NextGeneration, NextKeys,
+    POLICY_COMPONENT, PartialGroupInfo, RequestBody, Salt, SignatureBytes, WelcomeBundle, encode,
+    exact,
 };
 use tls_codec::{Serialize as _, VLBytes};
 
@@ -57,6 +58,8 @@ pub struct Delays {
     pub answer_s: u64,
     /// Before a generation's keys are confirmed.
     pub confirm_s: u64,
+    /// Before somebody who leaves is removed.
+    pub remove_s: u64,
 }
 
 impl Default for Delays {
@@ -64,6 +67,7 @@ impl Default for Delays {
         Self {
             answer_s: 5,
             confirm_s: 5,
+            remove_s: 20,
         }
     }
 }
@@ -152,8 +156,11 @@ impl LoadedGroup {
 
     /// Whether the commit starts a generation: it must where somebody leaves or time is up.
     fn step_of(&self, plan: &Plan, now_s: u64) -> Result<GenerationStep> {
-        let leaving =
-            !plan.is_update() && self.pending()?.iter().any(|pending| pending.leaving().is_some());
+        let leaving = !plan.is_update()
+            && self
+                .pending()?
+                .iter()
+                .any(|pending| pending.leaving().is_some());
         let age_s = now_s.saturating_sub(self.state.generation_started_s);
         let too_old = age_s >= u64::from(GENERATION_MAX_DAYS.saturating_sub(1)) * DAY_S;
         Ok(if plan.moves_generation() || leaving || too_old {
@@ -215,17 +222,18 @@ impl LoadedGroup {
                 .iter()
                 .any(|other| other.kind == PendingKind::SelfRemove { leaf })
         };
-        let inbox_known = |reference: &ProposalRef| -> Result<bool> {
-            let reference = encode(reference)?;
-            Ok(self.state.proposals.iter().any(|record| {
-                record.reference.as_slice() == reference && record.inbox.is_some()
-            }))
-        };
+        let inbox_known =
+            |reference: &ProposalRef| -> Result<bool> {
+                let reference = encode(reference)?;
+                Ok(self.state.proposals.iter().any(|record| {
+                    record.reference.as_slice() == reference && record.inbox.is_some()
+                }))
+            };
         let mut out = Vec::new();
         for proposal in &pending {
-            let skip = match proposal.kind {
-                PendingKind::Add => !welcoming || !inbox_known(&proposal.reference)?,
-                PendingKind::Remove { leaf } => leaves_itself(leaf),
+            let skip = match &proposal.kind {
+                PendingKind::Add(_) => !welcoming || !inbox_known(&proposal.reference)?,
+                PendingKind::Remove { leaf } => leaves_itself(*leaf),
                 PendingKind::SelfRemove { .. } => false,
             };
             if skip {
@@ -304,7 +312,7 @@ impl LoadedGroup {
             .pending_commit()
             .ok_or(ClientError::Mls("there is no pending commit"))?;
         let sender = Sender::Member(group.own_leaf_index());
-        let context = group.export_group_context();
+        let context = group.public_group().group_context();
         let view = CommitView::from_staged(staged, &sender, &encode(aad)?, context)
             .map_err(ClientError::NotAllowed)?;
         let pending = self.pending()?;
@@ -372,8 +380,8 @@ impl LoadedGroup {
             .find(|record| record.reference.as_slice() == reference)
             .and_then(|record| record.inbox.clone())
             .ok_or(ClientError::Mls("a joiner without an inbox"))?;
-        let credential = sordino_rules::check_leaf(key_package.leaf_node())
-            .map_err(ClientError::NotAllowed)?;
+        let credential =
+            sordino_rules::check_leaf(key_package.leaf_node()).map_err(ClientError::NotAllowed)?;
         Ok(Joiner {
             key_package: key_package.clone(),
             credential,
@@ -394,18 +402,20 @@ impl LoadedGroup {
         joiners: &[Joiner],
     ) -> Result<CommitRequest> {
         let after = self.after(keys)?;
-        let links: Vec<(&sordino_wire::PseudonymousCredential, sordino_wire::IdentityLink)> =
-            if plan.is_update() {
-                vec![(
-                    &new_leaf.credential,
-                    tools.device.link(&new_leaf.credential)?,
-                )]
-            } else {
-                joiners
-                    .iter()
-                    .filter_map(|joiner| Some((&joiner.credential, joiner.link.clone()?)))
-                    .collect()
-            };
+        let links: Vec<(
+            &sordino_wire::PseudonymousCredential,
+            sordino_wire::IdentityLink,
+        )> = if plan.is_update() {
+            vec![(
+                &new_leaf.credential,
+                tools.device.link(&new_leaf.credential)?,
+            )]
+        } else {
+            joiners
+                .iter()
+                .filter_map(|joiner| Some((&joiner.credential, joiner.link.clone()?)))
+                .collect()
+        };
         let entries = match verdict.entry_leaves.is_empty() {
             true => Vec::new(),
             false => self.seal_entries(tools, &after, &links)?,
@@ -414,13 +424,19 @@ impl LoadedGroup {
             .check_entries(entries.len())
             .map_err(ClientError::NotAllowed)?;
         let welcome = match &parts.welcome {
-            Some(welcome) => {
-                Some(self.welcome_bundle(tools, welcome, &after, new_leaf, joiners)?)
-            }
+            Some(welcome) => Some(self.welcome_bundle(tools, welcome, &after, new_leaf, joiners)?),
             None => None,
         };
         let epoch = self.epoch()?.saturating_add(1);
-        self.commit_request(plan.intent(), parts, keys, epoch, new_leaf, entries, welcome)
+        self.commit_request(
+            plan.intent(),
+            parts,
+            keys,
+            epoch,
+            new_leaf,
+            entries,
+            welcome,
+        )
     }
 
     /// The request, with its key check.

@@ -9,7 +9,7 @@ use crate::engine::state::{LoadedGroup, Step};
 use crate::envelope::Signing;
 use crate::error::{ClientError, GroupStatus, Result, mls};
 use crate::mls::{
-    Exporter, Provider, credential_with_key, group_id as mls_group_id, join_config, message, signer,
+    Exporter, Provider, credential_with_key, group_id as mls_group_id, message, signer,
 };
 use crate::records::{FORMAT, GenerationRecord, IdentityRecord, KeysRecord, StateRecord};
 use crate::settings::GroupSettings;
@@ -134,19 +134,5 @@ fn group_info(
     match message(&message_bytes(&framed)?)?.extract() {
         MlsMessageBodyIn::GroupInfo(info) => Ok(encode(&info)?),
         _ => Err(ClientError::Mls("no GroupInfo was made")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn join_and_create_agree_on_the_wire_format() {
-        let config = join_config(512);
-        assert_eq!(
-            config.wire_format_policy().outgoing(),
-            PURE_PLAINTEXT_WIRE_FORMAT_POLICY.outgoing()
-        );
     }
 }

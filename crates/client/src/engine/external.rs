@@ -75,8 +75,9 @@ impl LoadedGroup {
         let start = self.start(tools, entrance, information)?;
         let provider = Provider::new(tools.entropy.clone());
         let (group, bundle) = self.mls_external(&provider, &start, information)?;
-        let policy = check_group_context(group.export_group_context(), self.domain(), hub_key)
-            .map_err(ClientError::NotAllowed)?;
+        let policy =
+            check_group_context(group.public_group().group_context(), self.domain(), hub_key)
+                .map_err(ClientError::NotAllowed)?;
         let members = Members::of_mls_group(&group).map_err(ClientError::NotAllowed)?;
         check_tree(&members).map_err(ClientError::NotAllowed)?;
         let keys = self.external_keys(&provider, &group, &start.aad)?;
@@ -191,8 +192,7 @@ impl LoadedGroup {
         start: &Start,
         information: &ExternalCommitInformation,
     ) -> Result<(MlsGroup, CommitMessageBundle)> {
-        let info: VerifiableGroupInfo =
-            parse(information.group_info.as_slice(), "no GroupInfo")?;
+        let info: VerifiableGroupInfo = parse(information.group_info.as_slice(), "no GroupInfo")?;
         if info.group_id() != &crate::mls::group_id(self.id())
             || info.epoch().as_u64() != information.position.epoch
         {
@@ -206,11 +206,7 @@ impl LoadedGroup {
             .with_ratchet_tree(tree(information.ratchet_tree.as_slice())?)
             .with_aad(encode(&start.aad)?)
             .skip_lifetime_validation()
-            .build_group(
-                provider,
-                info,
-                credential_with_key(&start.leaf.credential)?,
-            )
+            .build_group(provider, info, credential_with_key(&start.leaf.credential)?)
             .map_err(mls("the group cannot be joined"))?
             .leaf_node_parameters(parameters)
             .load_psks(provider.storage())

@@ -63,13 +63,14 @@ impl LoadedGroup {
             Some(member) => Some(self.person(&member.credential)?),
             None => None,
         };
-        self.settle(step, merged.verdict.operation, by, merged.delivered)?;
+        self.settle(tools, step, merged.verdict.operation, by, merged.delivered)?;
         Ok(if moved { Flow::Stop } else { Flow::On })
     }
 
     /// What own and others' commits have in common.
     pub(crate) fn settle(
         &mut self,
+        tools: &Tools<'_>,
         step: &mut Step,
         operation: Operation,
         by: Option<crate::events::Person>,
@@ -77,15 +78,17 @@ impl LoadedGroup {
     ) -> Result<()> {
         self.prune_identities()?;
         let members = self.members()?;
-        self.state
-            .questions
-            .retain(|question| members.by_signature_key(&question.question.leaf_key).is_some());
+        self.state.questions.retain(|question| {
+            members
+                .by_signature_key(&question.question.leaf_key)
+                .is_some()
+        });
         for proposal in delivered.reissued.iter() {
             let proposal = DeliveredProposal {
                 proposal: proposal.clone(),
                 inbox: None,
             };
-            self.process_proposal(step, &proposal)?;
+            self.process_proposal(tools, step, &proposal)?;
         }
         let epoch = self.epoch()?;
         step.events.push(Event::Committed {
@@ -106,6 +109,7 @@ impl LoadedGroup {
     pub(crate) fn clear_epoch(&mut self) {
         self.state.pending = None;
         self.state.proposals.clear();
+        self.state.removals_due_s = None;
     }
 
     /// From here on, the group is read and written with the next generation's keys.

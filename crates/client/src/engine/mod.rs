@@ -3,9 +3,11 @@
 //! Invariant: a step is a plain function on [`LoadedGroup`] without I/O; what it changed becomes
 //! durable in one vault transaction, or is forgotten. Nothing here waits, sends or listens.
 
+pub(crate) mod answer;
 pub(crate) mod commit_build;
 pub(crate) mod create;
 pub(crate) mod external;
+pub(crate) mod look;
 pub(crate) mod merge;
 pub(crate) mod own_commit;
 pub(crate) mod plan;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: it is merged exactly when the stream delivers it, never on the hub's word alone.
 
+use crate::engine::commit_build::Tools;
 use crate::engine::process::{Flow, operation_of};
 use crate::engine::state::{LoadedGroup, Step};
 use crate::error::{ClientError, Result, mls};
@@ -12,6 +13,7 @@ impl LoadedGroup {
     /// The own commit was delivered.
     pub(crate) fn merge_own(
         &mut self,
+        tools: &Tools<'_>,
         step: &mut Step,
         delivered: &DeliveredCommit,
     ) -> Result<Flow> {
@@ -47,7 +49,7 @@ impl LoadedGroup {
         }
         let own = self.own_credential()?;
         let by = Some(self.person(&own)?);
-        self.settle(step, operation_of(pending.operation), by, delivered)?;
+        self.settle(tools, step, operation_of(pending.operation), by, delivered)?;
         Ok(if moved { Flow::Stop } else { Flow::On })
     }
 

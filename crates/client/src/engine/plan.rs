@@ -85,8 +85,7 @@ pub(crate) fn check_entry(
     crypto: &RustCrypto,
     now_s: u64,
 ) -> Result<Joiner> {
-    let MlsMessageBodyIn::KeyPackage(unverified) =
-        message(entry.key_package.as_slice())?.extract()
+    let MlsMessageBodyIn::KeyPackage(unverified) = message(entry.key_package.as_slice())?.extract()
     else {
         return Err(ClientError::BadHandover);
     };

@@ -123,7 +123,7 @@ impl LoadedGroup {
                 self.process_application(step, message.as_slice(), delivery.time_s)?;
             }
             DeliveryEvent::Commit(commit) => return self.process_commit(tools, step, &commit),
-            DeliveryEvent::Proposal(proposal) => self.process_proposal(step, &proposal)?,
+            DeliveryEvent::Proposal(proposal) => self.process_proposal(tools, step, &proposal)?,
             DeliveryEvent::KeyQuestion(question) => {
                 self.process_question(tools, step, question)?;
             }
@@ -159,7 +159,7 @@ impl LoadedGroup {
         let hash = sha256(delivered.commit.as_slice());
         let own = |pending: &crate::records::PendingCommit| pending.commit_hash == hash;
         if self.state.pending.as_ref().is_some_and(own) {
-            return self.merge_own(step, delivered);
+            return self.merge_own(tools, step, delivered);
         }
         let Ok(message) = protocol_message(delivered.commit.as_slice()) else {
             return Ok(self.unprocessable(step, hash));
@@ -213,7 +213,8 @@ impl LoadedGroup {
     fn judge(&self, staged: &StagedCommit, sender: &Sender, aad: &[u8]) -> Result<Verdict, Reject> {
         let unusable = |_: ClientError| Reject::InvalidCommit;
         let group = self.mls().map_err(unusable)?;
-        let view = CommitView::from_staged(staged, sender, aad, group.export_group_context())?;
+        let view =
+            CommitView::from_staged(staged, sender, aad, group.public_group().group_context())?;
         let members = self.members().map_err(unusable)?;
         let policy = self.policy().map_err(unusable)?;
         let pending = self.pending().map_err(unusable)?;
@@ -355,6 +356,7 @@ impl LoadedGroup {
     /// A proposal of a member, the hub or a joiner. What the rules refuse is not stored.
     pub(crate) fn process_proposal(
         &mut self,
+        tools: &Tools<'_>,
         step: &mut Step,
         delivered: &DeliveredProposal,
     ) -> Result<()> {
@@ -386,7 +388,14 @@ impl LoadedGroup {
             now_s: None,
         };
         match check_proposal(&before, &queued) {
-            Ok(kind) => self.store_proposal(step, delivered, queued, kind),
+            Ok(kind) => {
+                if !matches!(kind, PendingKind::Add(_)) {
+                    let delay = tools.entropy.below(tools.delays.remove_s.saturating_add(1));
+                    let due_s = step.now_s.saturating_add(delay);
+                    self.state.removals_due_s.get_or_insert(due_s);
+                }
+                self.store_proposal(step, delivered, queued, kind)
+            }
             Err(_) => Ok(()),
         }
     }
@@ -398,8 +407,8 @@ impl LoadedGroup {
         queued: QueuedProposal,
         kind: PendingKind,
     ) -> Result<()> {
-        if let (PendingKind::Add, openmls::messages::proposals::Proposal::Add(add)) =
-            (kind, queued.proposal())
+        if let (PendingKind::Add(_), openmls::messages::proposals::Proposal::Add(add)) =
+            (&kind, queued.proposal())
         {
             let joiner = sordino_rules::credential_of(add.key_package().leaf_node())
                 .map_err(ClientError::NotAllowed)?;

@@ -115,11 +115,7 @@ impl LoadedGroup {
 
     /// openmls sends nothing while proposals are pending. Those that must be committed are
     /// committed before; what is left here may wait, so it steps aside for a moment.
-    fn mls_encrypt(
-        &mut self,
-        key: &sordino_crypto::SigningKey,
-        content: &[u8],
-    ) -> Result<Vec<u8>> {
+    fn mls_encrypt(&mut self, key: &sordino_crypto::SigningKey, content: &[u8]) -> Result<Vec<u8>> {
         let signer = signer(key);
         let config = join_config(padding_for(content.len()));
         let (group, provider) = self.mls_mut()?;

@@ -9,8 +9,8 @@ use crate::error::{ClientError, GroupStatus, Result, VaultError, mls};
 use crate::events::{Event, Evidence};
 use crate::mls::{Exporter, Provider, group_id as mls_group_id};
 use crate::records::{
-    ExternalRecord, FORMAT, GenerationRecord, KeysRecord, StateRecord, Trouble, external_name, keys_name, mls_name,
-    state_name,
+    ExternalRecord, FORMAT, GenerationRecord, KeysRecord, StateRecord, Trouble, external_name,
+    keys_name, mls_name, state_name,
 };
 use crate::vault::{Batch, Vault};
 use openmls::prelude::{MlsGroup, OpenMlsProvider};
@@ -194,7 +194,18 @@ impl LoadedGroup {
     }
 
     pub(crate) fn head(&self) -> Result<HeadAccess> {
-        let ear_key = self.ear_key()?;
+        self.head_of(self.current()?)
+    }
+
+    /// The heads of all generations whose keys are known, the newest first: one of them is a head
+    /// or a tombstone.
+    pub(crate) fn known_heads(&self) -> Result<Vec<HeadAccess>> {
+        let known = self.keys.generations.iter().rev();
+        known.map(|generation| self.head_of(generation)).collect()
+    }
+
+    fn head_of(&self, generation: &GenerationRecord) -> Result<HeadAccess> {
+        let ear_key = EarKey::new(generation.ear_key.duplicate());
         Ok(HeadAccess {
             group_id: self.id(),
             locator: ear_key.locator("head")?,
@@ -273,7 +284,8 @@ impl LoadedGroup {
         {
             self.state.status = GroupStatus::Recovering;
         }
-        let same = |other: &Trouble| std::mem::discriminant(other) == std::mem::discriminant(&trouble);
+        let same =
+            |other: &Trouble| std::mem::discriminant(other) == std::mem::discriminant(&trouble);
         if !self.state.trouble.iter().any(same) {
             self.state.trouble.push(trouble);
         }

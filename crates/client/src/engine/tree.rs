@@ -5,7 +5,7 @@
 use crate::engine::state::parse;
 use crate::error::{ClientError, Result};
 use openmls::prelude::RatchetTreeIn;
-use sordino_wire::SignatureKey;
+use sordino_wire::{PseudonymousCredential, SignatureKey};
 use tls_codec::Size as _;
 
 /// The tree.
@@ -47,4 +47,11 @@ fn prefix_bytes(bytes: &[u8]) -> usize {
         Some(1) => 2,
         _ => 4,
     }
+}
+
+/// The credentials in an unverified tree, as they say.
+pub(crate) fn people(tree: &RatchetTreeIn) -> Result<Vec<PseudonymousCredential>> {
+    tree.leaves()
+        .map(|leaf| Ok(sordino_wire::exact(leaf.credential().serialized_content())?))
+        .collect()
 }

@@ -2,39 +2,85 @@
 //!
 //! A request of another user than the one who gave the keys confirms them (design page 2.4,
 //! rule 2); parked key requests are collected and delivered (rule 3).
-//! Invariant: the old records go in the same transaction that confirms.
+//! Invariant: the old records go in the same transaction that confirms, and with them every other
+//! sealing of the state. No window is open for longer than its days: an absent member stops nobody.
 
 use crate::HubShared;
-use crate::outcome::{Expectation, Fault, Refusal};
+use crate::outcome::{Expectation, Fault, Refusal, StoreKey};
 use crate::records::{Records, version_of};
 use crate::reseal::Writer;
-use crate::state::{Head, ParkedQuestion, ParkingPlace, Previous, Tombstone, Unconfirmed};
+use crate::state::{GroupState, Head, ParkedQuestion, ParkingPlace, Previous, Tombstone, Unconfirmed};
 use sordino_crypto::{Address, HeadKey, LayerKey, PreviousKey, Space, open_layer, unpad};
 use sordino_rules::Members;
 use sordino_wire::limits::MAX_PARKED_KEY_REQUESTS;
 use sordino_wire::{DeliveryEvent, IdentifierUri, KeyQuestion, List, Salt, exact};
 
-/// Does all of it on the head that is going to be written. Answers whether anything changed.
+/// Does all of it for a request that changes nothing else of the head, and writes the head if
+/// anything changed.
+pub(crate) fn attend_alone(
+    writer: &mut Writer<'_, '_, '_>,
+    records: &dyn Records,
+    state: &mut GroupState,
+    user: &IdentifierUri,
+) -> Result<(), Refusal> {
+    let place = state.opened.store_key;
+    let head = &mut state.opened.head;
+    let before = head.counter;
+    head.counter = before.saturating_add(1);
+    if attend(writer, records, place, head, &state.mls.members, Some(user))? {
+        writer.put_head(&state.ear_key, head)?;
+    } else {
+        head.counter = before;
+    }
+    Ok(())
+}
+
+/// Does all of it on the head that was read at a place and is going to be written, its counter
+/// advanced.
+/// Answers whether anything changed.
 pub(crate) fn attend(
     writer: &mut Writer<'_, '_, '_>,
     records: &dyn Records,
+    place: StoreKey,
     head: &mut Head,
     members: &Members,
     user: Option<&IdentifierUri>,
 ) -> Result<bool, Refusal> {
+    let ended = end_window(writer, records, place, head)?;
     let confirmed = match user {
-        Some(user) => confirm(writer, records, head, user)?,
+        Some(user) => confirm(writer, records, place, head, user)?,
         None => false,
     };
     let collected = collect_parked(writer, records, head)?;
     let delivered = deliver_questions(writer, head, members)?;
-    Ok(confirmed || collected || delivered)
+    Ok(ended || confirmed || collected || delivered)
+}
+
+/// Whether the window has passed: what it kept has died.
+pub(crate) fn has_ended(window: &Unconfirmed, today: u32) -> bool {
+    today > window.last_day
+}
+
+/// Closes a window whose days have passed: there is nothing left to go back to.
+fn end_window(
+    writer: &mut Writer<'_, '_, '_>,
+    records: &dyn Records,
+    place: StoreKey,
+    head: &mut Head,
+) -> Result<bool, Refusal> {
+    let today = writer.today();
+    let Some(window) = head.unconfirmed.take_if(|w| has_ended(w, today)) else {
+        return Ok(false);
+    };
+    close_window(writer, records, place, &window)?;
+    Ok(true)
 }
 
 /// Confirms the keys of this sealing, where another user gave them.
 fn confirm(
     writer: &mut Writer<'_, '_, '_>,
     records: &dyn Records,
+    place: StoreKey,
     head: &mut Head,
     user: &IdentifierUri,
 ) -> Result<bool, Refusal> {
@@ -45,8 +91,7 @@ fn confirm(
         head.unconfirmed = Some(unconfirmed);
         return Ok(false);
     }
-    let key = PreviousKey::new(unconfirmed.previous_key.duplicate());
-    close_window(writer, records, &unconfirmed, &key)?;
+    close_window(writer, records, place, &unconfirmed)?;
     writer.deliver(
         &head.delivery_key,
         head.counter,
@@ -55,31 +100,35 @@ fn confirm(
     Ok(true)
 }
 
-/// Deletes what was kept in case the keys were wrong.
+/// Deletes what was kept in case the keys were wrong, and all sealings but the one at hand.
 pub(crate) fn close_window(
     writer: &mut Writer<'_, '_, '_>,
     records: &dyn Records,
+    place: StoreKey,
     window: &Unconfirmed,
-    key: &PreviousKey,
 ) -> Result<(), Refusal> {
+    let key = PreviousKey::new(window.previous_key.duplicate());
     let store_key = window.previous_store_key;
-    // It may have died with its window: then its old records are no longer known, and unreadable.
-    if let Some((previous, _)) = read_previous(writer.shared, records, store_key, key)? {
-        let changes = &mut writer.changes;
-        changes
-            .delete
-            .extend(previous.old_store_keys.iter().copied());
-        // What the supplier of these keys made by rekey is the sealing at hand.
-        for rekeyed in previous
-            .rekeyed
-            .iter()
-            .filter(|r| r.user != window.supplier)
-        {
-            changes.delete.extend(rekeyed.store_keys.iter().copied());
-        }
-        changes.delete.push(store_key);
+    let previous = read_previous(writer.shared, records, store_key, &key)?;
+    let delete = &mut writer.changes.delete;
+    delete.push(store_key);
+    delete.extend(window.old_store_keys.iter().copied());
+    if let Some((previous, version)) = previous {
+        delete.extend(other_sealings(place, &previous));
+        let unchanged = Expectation::Is(version);
+        writer.changes.expect.push((store_key, unchanged));
     }
     Ok(())
+}
+
+/// The records of all sealings of a state but the one whose head lies at a place.
+pub(crate) fn other_sealings(place: StoreKey, previous: &Previous) -> Vec<StoreKey> {
+    let rekeyed = previous.rekeyed.iter().map(|r| &r.store_keys);
+    std::iter::once(&previous.sealed)
+        .chain(rekeyed)
+        .filter(|sealing| !sealing.iter().any(|key| *key == place))
+        .flat_map(|sealing| sealing.iter().copied())
+        .collect()
 }
 
 /// Opens the record at `locator("previous")`.
@@ -169,10 +218,9 @@ fn empty_place(
 /// Parks a key request in a head: one per leaf key.
 pub(crate) fn park(head: &mut Head, question: KeyQuestion) -> bool {
     let mut questions = std::mem::take(&mut head.questions).into_vec();
-    if let Some(same) = questions.iter().find(|q| q.question == question) {
-        let delivered = same.delivered == 1;
+    if questions.iter().any(|q| q.question == question) {
         head.questions = List::new(questions).unwrap_or_default();
-        return delivered;
+        return true;
     }
     questions.retain(|q| q.question.leaf_key != question.leaf_key);
     let room = questions.len() < MAX_PARKED_KEY_REQUESTS;

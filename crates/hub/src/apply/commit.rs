@@ -3,7 +3,7 @@
 //! Invariant: state, delivery, Welcomes and the old records' end are one write set; of two commits
 //! of one epoch the store takes one.
 
-use super::attend::attend;
+use super::attend::{attend, has_ended};
 use super::merge::{Base, CommitParts, Merged, merge};
 use super::proposals::reissue;
 use super::send::check_not_frozen;
@@ -70,7 +70,7 @@ pub(crate) fn commit(
         .map(|m| m.credential.user_pseudonym.clone())
         .ok_or(Fault::Inconsistent)?;
     let next_ear_key = check_keys(&old, &merged, request, env.today())?;
-    check_chain(&old, who.user())?;
+    check_chain(&old, who.user(), env.today())?;
 
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
@@ -140,9 +140,11 @@ fn check_keys(
 }
 
 /// Somebody else must have opened the state before the chain goes on for ever.
-fn check_chain(old: &Head, signer: Option<&IdentifierUri>) -> Result<(), Reject> {
+fn check_chain(old: &Head, signer: Option<&IdentifierUri>, today: u32) -> Result<(), Reject> {
     match &old.unconfirmed {
-        Some(window) if usize::from(window.chain) >= MAX_CHAIN_COMMITS => {
+        Some(window)
+            if usize::from(window.chain) >= MAX_CHAIN_COMMITS && !has_ended(window, today) =>
+        {
             let confirms = signer.is_some_and(|user| *user != window.supplier);
             if confirms {
                 Ok(())
@@ -173,6 +175,7 @@ fn apply_to_head(
     attend(
         writer,
         records,
+        state.opened.store_key,
         &mut head,
         &merged.verdict.members,
         signer_user,
@@ -183,6 +186,9 @@ fn apply_to_head(
     advance_sender_keys(&mut head, request, merged.verdict.moves_generation)?;
 
     if request.intent == CommitIntent::Delete {
+        if request.welcome.is_some() {
+            return Err(Reject::InvalidWelcome.into());
+        }
         return super::generation::delete_group(writer, records, state, old, head, committing);
     }
     let (reissued, pending) = reissue(writer, old.group_id, &head, &state.pending, merged, state)?;
@@ -270,20 +276,7 @@ pub(crate) fn deliver_commit(
     committing: &Committing<'_>,
     reissued: Vec<HandshakeBytes>,
 ) -> Result<(), Refusal> {
-    let request = committing.request;
-    let wrapper = request
-        .next
-        .generation
-        .as_ref()
-        .and_then(|n| n.wrapper.clone());
-    let delivered = DeliveredCommit {
-        commit: request.commit.clone(),
-        key_check: request.key_check.clone(),
-        identity_entries: request.identity_entries.clone(),
-        wrapper,
-        reissued: List::new(reissued).map_err(|_| Fault::Encoding)?,
-    };
-    let event = DeliveryEvent::Commit(Box::new(delivered));
+    let event = delivered(committing, reissued)?;
     // On a sealing made by rekey, those who are on another one read the former generation again.
     let former = old
         .unconfirmed
@@ -293,6 +286,22 @@ pub(crate) fn deliver_commit(
         writer.deliver(former, head.counter, event.clone())?;
     }
     Ok(writer.deliver(&old.delivery_key, head.counter, event)?)
+}
+
+/// The commit as members get it.
+pub(crate) fn delivered(
+    committing: &Committing<'_>,
+    reissued: Vec<HandshakeBytes>,
+) -> Result<DeliveryEvent, Fault> {
+    let request = committing.request;
+    let next = request.next.generation.as_ref();
+    Ok(DeliveryEvent::Commit(Box::new(DeliveredCommit {
+        commit: request.commit.clone(),
+        key_check: request.key_check.clone(),
+        identity_entries: request.identity_entries.clone(),
+        wrapper: next.and_then(|n| n.wrapper.clone()),
+        reissued: List::new(reissued).map_err(|_| Fault::Encoding)?,
+    })))
 }
 
 /// The commit as it is kept in case its keys are wrong.

@@ -1,6 +1,6 @@
 //! Owns the two signed requests that change nothing of MLS: confirming keys, reporting a commit.
 
-use super::attend::attend;
+use super::attend::attend_alone;
 use crate::admit::Admitted;
 use crate::outcome::{Refusal, Step};
 use crate::records::Records;
@@ -20,11 +20,8 @@ pub(crate) fn confirm_keys(
 ) -> Result<Step, Refusal> {
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
-    let head = &mut state.opened.head;
-    if attend(&mut writer, records, head, &state.mls.members, Some(user))? {
-        head.counter = head.counter.saturating_add(1);
-        writer.put_head(&state.ear_key, head)?;
-    }
+    attend_alone(&mut writer, records, &mut state, user)?;
+    let head = state.head();
     let outcome = outcome(head.epoch, head.counter);
     Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
 }
@@ -46,11 +43,8 @@ pub(crate) fn report(
 ) -> Result<Step, Refusal> {
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
-    let head = &mut state.opened.head;
-    if attend(&mut writer, records, head, &state.mls.members, Some(user))? {
-        head.counter = head.counter.saturating_add(1);
-        writer.put_head(&state.ear_key, head)?;
-    }
+    attend_alone(&mut writer, records, &mut state, user)?;
+    let head = state.head();
     let report = DeliveredReport {
         leaf_index,
         commit_hash: request.commit_hash,

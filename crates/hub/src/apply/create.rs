@@ -25,6 +25,9 @@ use sordino_wire::{
 };
 use tls_codec::{DeserializeBytes as _, Serialize as _};
 
+/// The largest tree of one leaf: its credential has two URIs and is the bulk of it.
+const MAX_FIRST_TREE_BYTES: usize = 8 * 1024;
+
 pub(crate) fn create(
     shared: &HubShared,
     records: &dyn Records,
@@ -68,6 +71,10 @@ fn new_group(
     shared: &HubShared,
     request: &CreateGroup,
 ) -> Result<(MlsState, PolicySummary), Refusal> {
+    // A tree of many leaves would be refused after much work.
+    if request.ratchet_tree.as_slice().len() > MAX_FIRST_TREE_BYTES {
+        return Err(Reject::InvalidGroupInfo.into());
+    }
     let info = VerifiableGroupInfo::tls_deserialize_exact_bytes(request.group_info.as_slice())
         .map_err(|_| Reject::InvalidGroupInfo)?;
     let tree = RatchetTreeIn::tls_deserialize_exact_bytes(request.ratchet_tree.as_slice())

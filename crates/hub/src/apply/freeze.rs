@@ -47,10 +47,11 @@ pub(crate) fn freeze(
 
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
+    let place = state.opened.store_key;
     let head = &mut state.opened.head;
-    attend(&mut writer, records, head, &state.mls.members, Some(user))?;
-    head.frozen = Some(request.pointer.clone());
     head.counter = head.counter.saturating_add(1);
+    attend(&mut writer, records, place, head, &state.mls.members, Some(user))?;
+    head.frozen = Some(request.pointer.clone());
     writer.put_head(&state.ear_key, head)?;
     let event = DeliveryEvent::Frozen(request.pointer.clone());
     writer.deliver(&head.delivery_key, head.counter, event)?;

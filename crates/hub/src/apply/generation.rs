@@ -4,16 +4,16 @@
 //! Invariant: what the window keeps opens with the former generation's key and holds no key of the
 //! new one; it is gone once another user has opened the new state.
 
-use super::attend::{close_window, read_previous, remember_place};
-use super::commit::Committing;
-use super::store_state::{retire_generation, write_snapshot};
+use super::attend::{close_window, other_sealings, read_previous, remember_place};
+use super::commit::{Committing, delivered};
+use super::store_state::{retire_generation, sealing, write_snapshot};
 use crate::outcome::{Expectation, Fault, Refusal, StoreKey};
 use crate::records::Records;
 use crate::reseal::Writer;
 use crate::state::{ChainItem, GroupState, HEAD_FORMAT, Head, Previous, Tombstone, Unconfirmed};
 use sordino_crypto::{EarKey, PreviousKey, Space};
 use sordino_wire::limits::MAX_CHAIN_COMMITS;
-use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, encode};
+use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, encode, exact};
 
 /// Starts a generation: everything is written under new keys at new places.
 pub(crate) fn start(
@@ -95,14 +95,21 @@ fn open_window(
         .index()
         .blind(Space::Previous, &locator.0)?;
     let key = state.ear_key.previous_key()?;
+    let last_day = writer
+        .today()
+        .saturating_add(writer.shared.config.stream_entry_days);
+    let old_store_keys = List::new(retired).map_err(|_| Fault::Encoding)?;
     let previous = Previous {
         format: HEAD_FORMAT,
         old_head: Bytes::new(encode(old)?).map_err(|_| Fault::Encoding)?,
         items: List::new(vec![item]).map_err(|_| Fault::Encoding)?,
         guard: head.guard,
         counter: head.counter,
+        pending: state.pending.clone(),
+        sealed: sealing(writer, &committing.next_ear_key, head)?,
         rekeyed: List::default(),
-        old_store_keys: List::new(retired).map_err(|_| Fault::Encoding)?,
+        old_store_keys: old_store_keys.clone(),
+        last_day,
     };
     writer.changes.expect.push((store_key, Expectation::Absent));
     writer.put_previous(store_key, &key, &previous)?;
@@ -111,6 +118,8 @@ fn open_window(
         previous_store_key: store_key,
         previous_key: key.secret().duplicate(),
         chain: 1,
+        last_day,
+        old_store_keys,
         former_delivery_key: None,
     });
     Ok(())
@@ -128,15 +137,16 @@ pub(crate) fn extend_window(
     let Some(mut window) = head.unconfirmed.take() else {
         return Ok(());
     };
-    let key = PreviousKey::new(window.previous_key.duplicate());
+    let place = state.opened.store_key;
     if state.has_one_user() {
-        return close_window(writer, records, &window, &key);
+        return close_window(writer, records, place, &window);
     }
+    let key = PreviousKey::new(window.previous_key.duplicate());
     let store_key = window.previous_store_key;
     let Some((mut previous, version)) = read_previous(writer.shared, records, store_key, &key)?
     else {
         // It died with its window: there is nothing left to go back to.
-        return Ok(());
+        return close_window(writer, records, place, &window);
     };
     let mut items = std::mem::take(&mut previous.items).into_vec();
     items.push(item);
@@ -144,19 +154,20 @@ pub(crate) fn extend_window(
         return Err(sordino_wire::Reject::AwaitingConfirmation.into());
     }
     previous.items = List::new(items).map_err(|_| Fault::Inconsistent)?;
-    for rekeyed in previous
-        .rekeyed
-        .iter()
-        .filter(|r| r.user != window.supplier)
-    {
-        writer
-            .changes
-            .delete
-            .extend(rekeyed.store_keys.iter().copied());
+    let others = other_sealings(place, &previous);
+    if !others.is_empty() && window.former_delivery_key.is_none() {
+        // Those who made other sealings read the former generation again.
+        let former: Head = exact(previous.old_head.as_slice()).map_err(|_| Fault::Inconsistent)?;
+        window.former_delivery_key = Some(former.delivery_key.duplicate());
+        let event = delivered(committing, Vec::new())?;
+        writer.deliver(&former.delivery_key, head.counter, event)?;
     }
-    previous.rekeyed = List::default();
+    writer.changes.delete.extend(others);
     previous.guard = head.guard;
     previous.counter = head.counter;
+    previous.pending = state.pending.clone();
+    previous.sealed = sealing(writer, &committing.next_ear_key, head)?;
+    previous.rekeyed = List::default();
     writer
         .changes
         .expect
@@ -184,8 +195,7 @@ pub(crate) fn delete_group(
     let retired = retire_generation(writer, records, &state.ear_key, old)?;
     writer.changes.delete.extend(retired);
     if let Some(window) = head.unconfirmed.take() {
-        let key = PreviousKey::new(window.previous_key.duplicate());
-        close_window(writer, records, &window, &key)?;
+        close_window(writer, records, state.opened.store_key, &window)?;
     }
     // The guard of a group that is gone guards nothing.
     let guard = crate::unseal::guard_key(writer.shared, head.guard)?;

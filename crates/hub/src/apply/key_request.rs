@@ -97,6 +97,7 @@ fn park_in_head(
 ) -> Result<(u64, u64), Refusal> {
     writer.expect(&opened)?;
     let head = &mut opened.head;
+    head.counter = head.counter.saturating_add(1);
     if !park(head, question.clone()) {
         return Err(too_many().into());
     }
@@ -111,7 +112,6 @@ fn park_in_head(
         }
         head.questions = List::new(questions).map_err(|_| Fault::Inconsistent)?;
     }
-    head.counter = head.counter.saturating_add(1);
     writer.put_head_at(opened.store_key, head_key, head)?;
     Ok((head.epoch, head.counter))
 }

@@ -58,9 +58,10 @@ pub(crate) fn propose(
 
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
+    let place = state.opened.store_key;
     let head = &mut state.opened.head;
-    attend(&mut writer, records, head, &state.mls.members, who.user())?;
     head.counter = head.counter.saturating_add(1);
+    attend(&mut writer, records, place, head, &state.mls.members, who.user())?;
     for item in accepted {
         let delivered = DeliveredProposal {
             proposal: item.message,

@@ -3,10 +3,10 @@
 //! Invariant: a leaf of the newest tree asks, one sealing per user and four at most; all sealings
 //! of one state share its guard, so the group cannot fork.
 
-use super::attend::{attend, read_previous};
+use super::attend::{attend, read_previous, remember_place};
 use super::generation::window_of;
 use super::merge::{Base, CommitParts, merge};
-use super::store_state::{Name, write_snapshot};
+use super::store_state::{sealing, write_snapshot};
 use crate::admit::Admitted;
 use crate::authenticate::{Who, require_epoch, signer_in};
 use crate::outcome::{Expectation, Fault, Refusal, Step};
@@ -18,11 +18,11 @@ use crate::state::{
 };
 use crate::unseal::{AtHead, guard_key, open_place, open_rest};
 use crate::{Env, HubShared};
-use sordino_crypto::{EarKey, PreviousKey};
+use sordino_crypto::{EarKey, PreviousKey, Space};
 use sordino_wire::limits::MAX_REKEYS;
 use sordino_wire::{
-    CommitIntent, DeliveredCommit, DeliveryEvent, GenerationStep, IdentifierUri, List, Reject,
-    RekeyRequest, exact,
+    CommitIntent, DeliveredCommit, DeliveryEvent, GenerationStep, GroupId, IdentifierUri, List,
+    Reject, RekeyRequest, Salt, exact,
 };
 
 pub(crate) fn rekey(
@@ -32,17 +32,26 @@ pub(crate) fn rekey(
     admitted: &Admitted,
     request: &RekeyRequest,
 ) -> Result<Step, Refusal> {
+    let group_id = request.access.group_id;
+    let new_key = EarKey::new(request.ear_key.duplicate());
+    // Somebody else may have given the right keys meanwhile.
+    match open_place_of(shared, records, &new_key, group_id) {
+        Ok(AtHead::Head(opened)) => {
+            let state = open_rest(shared, records, new_key, *opened)?;
+            return add_sender_key(shared, records, env, admitted, state, request);
+        }
+        Ok(AtHead::Tombstone(tombstone, ..)) => {
+            let current = tombstone.epoch;
+            return Err(Reject::WrongEpoch { current }.into());
+        }
+        Err(Refusal::Reject(Reject::UnknownGroup)) => {}
+        Err(other) => return Err(other),
+    }
     let ear_key = EarKey::new(request.access.ear_key.duplicate());
-    let locator = ear_key.locator("head")?;
-    let head_key = ear_key.head_key()?;
-    match open_place(shared, records, locator, &head_key, request.access.group_id)? {
+    match open_place_of(shared, records, &ear_key, group_id)? {
         AtHead::Head(opened) => {
             let state = open_rest(shared, records, ear_key, *opened)?;
-            if request.ear_key == request.access.ear_key {
-                add_sender_key(shared, records, env, admitted, state, request)
-            } else {
-                seal_open_state(shared, records, env, admitted, state, request)
-            }
+            seal_open_state(shared, records, env, admitted, state, request)
         }
         AtHead::Tombstone(tombstone, ..) => {
             let moved = Reject::WrongEpoch {
@@ -51,6 +60,16 @@ pub(crate) fn rekey(
             seal_from_previous(shared, records, env, admitted, ear_key, moved, request)
         }
     }
+}
+
+fn open_place_of(
+    shared: &HubShared,
+    records: &dyn Records,
+    ear_key: &EarKey,
+    group_id: GroupId,
+) -> Result<AtHead, Refusal> {
+    let locator = ear_key.locator("head")?;
+    open_place(shared, records, locator, &ear_key.head_key()?, group_id)
 }
 
 fn leaf_of(
@@ -83,8 +102,10 @@ fn add_sender_key(
     let user = leaf_of(shared, admitted, &state)?;
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
+    let place = state.opened.store_key;
     let head = &mut state.opened.head;
-    attend(&mut writer, records, head, &state.mls.members, Some(&user))?;
+    head.counter = head.counter.saturating_add(1);
+    attend(&mut writer, records, place, head, &state.mls.members, Some(&user))?;
     let epoch = head.epoch;
     if !head
         .sender_keys_of(epoch)
@@ -103,7 +124,6 @@ fn add_sender_key(
         });
         head.sender_keys = List::new(keys).map_err(|_| too_many())?;
     }
-    head.counter = head.counter.saturating_add(1);
     writer.put_head(&state.ear_key, head)?;
     let outcome = outcome(head.epoch, head.counter);
     Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
@@ -162,8 +182,12 @@ fn seal_from_previous(
     let guard = guard_key(shared, previous.guard)?;
     let guard_value = records.get(&guard)?.ok_or(moved)?;
     let guard_version = version_of(&guard_value).ok_or(Fault::Inconsistent)?;
-    let old_head: Head = exact(previous.old_head.as_slice()).map_err(|_| Fault::Inconsistent)?;
+    let mut old_head: Head = exact(previous.old_head.as_slice()).map_err(|_| Fault::Inconsistent)?;
     let oldest = old_head.epoch;
+    let locator = ear_key.locator("head")?;
+    let tombstone = shared.outer.index().blind(Space::Head, &locator.0)?;
+    // Of a version that it never had, so that it is looked at.
+    remember_place(&mut old_head, tombstone, &ear_key.head_key()?, Salt([0; 16]))?;
     let opened = OpenedHead {
         head: old_head,
         store_key,
@@ -191,6 +215,7 @@ fn seal_from_previous(
         .push((guard, Expectation::Is(guard_version)));
     state.opened.head.guard = previous.guard;
     state.opened.head.counter = previous.counter;
+    state.pending = previous.pending.clone();
     let place = Place {
         store_key,
         key,
@@ -271,7 +296,11 @@ fn seal(
     head.delivery_key = ear_key.delivery_key()?.secret().duplicate();
     head.context_hash = state.mls.context_hash()?;
     head.kept = List::default();
-    head.manifest.pending = None;
+    head.manifest.pending = if state.pending.items.is_empty() {
+        None
+    } else {
+        writer.put_pending(&ear_key, &state.pending)?
+    };
     let sender_key = EpochKey {
         epoch: head.epoch,
         key: request.sender_key.duplicate(),
@@ -283,6 +312,8 @@ fn seal(
         previous_store_key: place.store_key,
         previous_key: place.key.secret().duplicate(),
         chain: u8::try_from(previous.items.len()).unwrap_or(u8::MAX),
+        last_day: previous.last_day,
+        old_store_keys: previous.old_store_keys.clone(),
         former_delivery_key: Some(old_head.delivery_key.duplicate()),
     });
     state.roster.epoch = head.epoch;
@@ -290,15 +321,11 @@ fn seal(
     let store_key = writer.put_head(&ear_key, &head)?;
     writer.changes.expect.push((store_key, Expectation::Absent));
 
-    let store_keys = vec![
-        store_key,
-        Name::Tree(head.epoch).store_key(&writer, &ear_key)?,
-        Name::Roster(head.epoch).store_key(&writer, &ear_key)?,
-    ];
+    let store_keys = sealing(&writer, &ear_key, &head)?;
     let mut rekeyed = std::mem::take(&mut previous.rekeyed).into_vec();
     rekeyed.push(Rekeyed {
         user: place.user,
-        store_keys: List::new(store_keys).map_err(|_| Fault::Inconsistent)?,
+        store_keys,
     });
     previous.rekeyed = List::new(rekeyed).map_err(|_| too_many())?;
     writer.put_previous(place.store_key, &place.key, &previous)?;

@@ -3,7 +3,7 @@
 //! Invariant: a message is accepted in its epoch or within tolerance, never across generations.
 //! Never sees who sends, unless the policy has roles for sending.
 
-use super::attend::attend;
+use super::attend::attend_alone;
 use crate::admit::Admitted;
 use crate::outcome::{Refusal, Step};
 use crate::records::Records;
@@ -63,11 +63,8 @@ pub(crate) fn send_as_leaf(
     check_message(state.head(), state.head().epoch, &request.message)?;
     let mut writer = Writer::new(shared, env);
     writer.expect(&state.opened)?;
-    let head = &mut state.opened.head;
-    if attend(&mut writer, records, head, &state.mls.members, Some(user))? {
-        head.counter = head.counter.saturating_add(1);
-        writer.put_head(&state.ear_key, head)?;
-    }
+    attend_alone(&mut writer, records, &mut state, user)?;
+    let head = state.head();
     let event = DeliveryEvent::Message(request.message.clone());
     writer.deliver(&head.delivery_key, head.counter, event)?;
     let outcome = outcome(head.epoch, head.counter);

@@ -6,7 +6,9 @@
 use crate::outcome::{Fault, Put, Refusal, StoreKey};
 use crate::records::Records;
 use crate::reseal::Writer;
-use crate::state::{DeltaRecord, Head, KeptSnapshot, Manifest, MlsState, RosterRecord};
+use crate::state::{
+    DeltaRecord, Head, KeptSnapshot, Manifest, MlsState, RosterRecord, StoreKeys,
+};
 use sordino_crypto::{EarKey, Space};
 use sordino_wire::limits::{MAX_DELTAS, MAX_KEPT_SNAPSHOTS};
 use sordino_wire::{List, Salt};
@@ -18,6 +20,7 @@ pub(crate) enum Name {
     Tree(u64),
     Roster(u64),
     Delta(u64),
+    Snapshot(u64),
 }
 
 impl Name {
@@ -26,6 +29,7 @@ impl Name {
             Self::Tree(_) => Space::Tree,
             Self::Roster(_) => Space::Roster,
             Self::Delta(_) => Space::Delta,
+            Self::Snapshot(_) => Space::Snapshot,
         }
     }
 
@@ -34,6 +38,7 @@ impl Name {
             Self::Tree(epoch) => format!("tree/{epoch}"),
             Self::Roster(epoch) => format!("roster/{epoch}"),
             Self::Delta(epoch) => format!("delta/{epoch}"),
+            Self::Snapshot(epoch) => format!("snapshot/{epoch}"),
         }
     }
 
@@ -61,6 +66,27 @@ pub(crate) fn named(manifest: &Manifest) -> BTreeSet<Name> {
     names
 }
 
+/// All records of a sealing: head, pending proposals, and what the manifest names.
+pub(crate) fn sealing(
+    writer: &Writer<'_, '_, '_>,
+    ear_key: &EarKey,
+    head: &Head,
+) -> Result<StoreKeys, Fault> {
+    let index = writer.shared.outer.index();
+    let place = |space, record| {
+        let locator = ear_key.locator(record).map_err(|_| Fault::Crypto)?;
+        index.blind(space, &locator.0).map_err(|_| Fault::Crypto)
+    };
+    let mut keys = vec![
+        place(Space::Head, "head")?,
+        place(Space::Pending, "pending")?,
+    ];
+    for name in named(&head.manifest) {
+        keys.push(name.store_key(writer, ear_key)?);
+    }
+    List::new(keys).map_err(|_| Fault::Inconsistent)
+}
+
 /// The records that a joiner's snapshot needs.
 pub(crate) fn needed(kept: &KeptSnapshot) -> BTreeSet<Name> {
     let base = kept.base_epoch;
@@ -69,6 +95,7 @@ pub(crate) fn needed(kept: &KeptSnapshot) -> BTreeSet<Name> {
         .collect();
     names.insert(Name::Tree(base));
     names.insert(Name::Roster(base));
+    names.insert(Name::Snapshot(kept.epoch));
     names
 }
 
@@ -185,6 +212,7 @@ pub(crate) fn retire_generation(
             *day = (*day).max(kept.last_day);
         }
     }
+    let current = named(&old.manifest);
     let mut retired = Vec::new();
     for name in all_of(old) {
         let key = name.store_key(writer, ear_key)?;
@@ -198,7 +226,9 @@ pub(crate) fn retire_generation(
                     });
                 }
             }
-            None => retired.push(key),
+            None if current.contains(&name) => retired.push(key),
+            // What only a joiner whose days have passed could have asked for.
+            None => writer.changes.delete.push(key),
         }
     }
     if old.manifest.pending.is_some() {

@@ -91,6 +91,10 @@ pub(crate) struct Unconfirmed {
     pub(crate) previous_key: Secret32,
     /// Commits in the chain.
     pub(crate) chain: u8,
+    /// The last day on which the window is open.
+    pub(crate) last_day: u32,
+    /// The old generation's records, deleted when the window closes.
+    pub(crate) old_store_keys: super::StoreKeys,
     /// For a sealing made by rekey: members who are on another sealing read here.
     pub(crate) former_delivery_key: Option<Secret32>,
 }

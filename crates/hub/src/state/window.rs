@@ -10,6 +10,9 @@ use sordino_wire::{
 };
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
+/// Places of records, for their deletion.
+pub(crate) type StoreKeys = List<[u8; 16], 128>;
+
 /// A commit of the chain, without the keys that came with it.
 #[derive(Clone, Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub(crate) struct ChainItem {
@@ -30,7 +33,7 @@ pub(crate) struct Rekeyed {
     /// Who asked for it.
     pub(crate) user: IdentifierUri,
     /// Its records, to be deleted when the window closes.
-    pub(crate) store_keys: List<[u8; 16], 128>,
+    pub(crate) store_keys: StoreKeys,
 }
 
 /// The record at `locator("previous")`.
@@ -45,8 +48,14 @@ pub(crate) struct Previous {
     pub(crate) guard: Salt,
     /// The counter of the newest state.
     pub(crate) counter: u64,
+    /// The proposals that are pending in the newest state.
+    pub(crate) pending: super::Pending,
+    /// The records of the sealing that the newest commit wrote.
+    pub(crate) sealed: StoreKeys,
     /// Further sealings of the newest state.
     pub(crate) rekeyed: List<Rekeyed, MAX_REKEYS>,
     /// The old generation's records beside its head, deleted when the window closes.
-    pub(crate) old_store_keys: List<[u8; 16], 128>,
+    pub(crate) old_store_keys: StoreKeys,
+    /// The last day on which the window is open.
+    pub(crate) last_day: u32,
 }

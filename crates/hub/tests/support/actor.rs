@@ -71,6 +71,8 @@ pub(crate) struct Actor {
     /// A commit that could not be processed.
     pub(crate) stuck: Option<sordino_wire::Digest>,
     pub(crate) inbox: Option<Inbox>,
+    /// The external commit by which it came in.
+    pub(crate) joined_by: Option<sordino_wire::Digest>,
 }
 
 /// The domain of everybody's provider.
@@ -148,6 +150,7 @@ impl Actor {
             seen: Vec::new(),
             stuck: None,
             inbox: None,
+            joined_by: None,
         };
         actor.publish_link(world);
         actor

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bodies are accounted for in steps of this size.
-const STEP_BYTES: usize = 16 * 1024;
+/// Bodies are accounted for in steps of this size: small, for readers that wait keep theirs.
+const STEP_BYTES: usize = 1024;
 /// All bodies together: 32 of the largest, or very many usual ones.
 const ALL_BODIES_BYTES: usize = 256 * 1024 * 1024;
 

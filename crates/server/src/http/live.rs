@@ -19,7 +19,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Extension, State};
 use axum::response::Response;
-use sordino_hub::{Endpoint, LogHandle, Step};
+use sordino_hub::{Endpoint, Step};
 use sordino_store::{Store, Watch};
 use sordino_wire::limits::{MAX_STREAM_READS, MAX_STREAM_WAIT_S};
 use sordino_wire::{
@@ -76,11 +76,22 @@ enum End {
     Failed,
 }
 
+/// What pages showed.
+struct Shown {
+    /// Whether any place moved.
+    moved: bool,
+    /// Whether the client learns anything.
+    news: bool,
+    /// Whether every stream was read to its end.
+    to_the_end: bool,
+}
+
 /// One socket.
 struct Live {
     app: Arc<App>,
     reads: Vec<StreamRead>,
-    watch: Option<(Vec<LogHandle>, Watch)>,
+    /// Over all streams of `reads`, or none.
+    watch: Option<Watch>,
     /// Whether there may be something to read.
     due: bool,
     /// Whether an answer is owed even if there is nothing.
@@ -172,6 +183,7 @@ impl Live {
                 return Err(End::Refused(close_code::POLICY));
             }
             self.reads.push(read);
+            self.watch = None;
         }
         (self.due, self.owed) = (true, true);
         Ok(())
@@ -199,25 +211,19 @@ impl Live {
             } => (pages, Some(logs)),
             _ => return Err(End::Failed),
         };
-        if let Some(logs) = logs {
-            let watched = self
-                .watch
-                .as_ref()
-                .is_some_and(|(watched, _)| *watched == logs);
-            if !watched {
-                let watch = self.app.engine.store().watch(&handles(&logs));
-                self.watch = Some((logs, watch));
-                // What came between the reading and the registration: look once more.
-                return Ok(());
-            }
-            self.due = false;
+        if let Some(logs) = logs
+            && self.watch.is_none()
+        {
+            self.watch = Some(self.app.engine.store().watch(&handles(&logs)));
+            // What came between the reading and the registration: look once more.
+            return Ok(());
         }
-        let (moved, news) = self.advance(&pages);
-        if !moved && !news && !self.owed {
-            self.due = false;
-        }
-        if news || self.owed {
-            self.owed = false;
+        let shown = self.advance(&pages);
+        let owed = std::mem::take(&mut self.owed);
+        // Watched since before the reading, and read to the end: the watch tells when to go on.
+        // Where a page neither shows nor moves anything, there is nothing to go on with either.
+        self.due = !(shown.to_the_end && self.watch.is_some()) && (shown.moved || owed);
+        if shown.news || owed {
             let bytes = encode(&pages).map_err(|_| End::Failed)?;
             return self.send(socket, Message::Binary(bytes.into())).await;
         }
@@ -235,17 +241,21 @@ impl Live {
         Some(bytes.into())
     }
 
-    /// Moves each place behind what its page shows: whether any moved, and whether any page tells
-    /// the client anything new.
-    fn advance(&mut self, pages: &StreamPages) -> (bool, bool) {
-        let (mut moved, mut news) = (false, false);
+    /// Moves each place behind what its page shows.
+    fn advance(&mut self, pages: &StreamPages) -> Shown {
+        let mut shown = Shown {
+            moved: false,
+            news: false,
+            to_the_end: true,
+        };
         for (read, page) in self.reads.iter_mut().zip(pages.pages.iter()) {
-            let (next, tells) = next_place(read.from, page);
-            moved |= next != read.from;
-            news |= tells;
+            let (next, news) = next_place(read.from, page);
+            shown.moved |= next != read.from;
+            shown.news |= news;
+            shown.to_the_end &= next == page.next;
             read.from = next;
         }
-        (moved, news)
+        shown
     }
 
     async fn send(&mut self, socket: &mut WebSocket, message: Message) -> Result<(), End> {
@@ -274,9 +284,9 @@ fn next_place(from: u64, page: &StreamPage) -> (u64, bool) {
 }
 
 /// Resolves when a watched log grew; never where nothing is watched.
-async fn changed(watch: &mut Option<(Vec<LogHandle>, Watch)>) {
+async fn changed(watch: &mut Option<Watch>) {
     match watch {
-        Some((_, watch)) => watch.changed().await,
+        Some(watch) => watch.changed().await,
         None => pending().await,
     }
 }

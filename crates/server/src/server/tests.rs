@@ -162,10 +162,16 @@ async fn sockets_get_what_is_new_once_and_in_order() {
     let before = deliver(&running, STREAM, &[b"before"]).await[0];
     let mut socket = connect(&running, &[(OTHER, 0), (STREAM, before)]).await;
     let both = pages(&mut socket).await;
-    assert_eq!((both.len(), both[0].entries.len(), both[1].entries.len()), (2, 0, 1));
+    assert_eq!(
+        (both.len(), both[0].entries.len(), both[1].entries.len()),
+        (2, 0, 1)
+    );
 
     for n in 1..=20u8 {
-        assert_eq!(deliver(&running, STREAM, &[&[n]]).await, [before + u64::from(n)]);
+        assert_eq!(
+            deliver(&running, STREAM, &[&[n]]).await,
+            [before + u64::from(n)]
+        );
     }
     let got = entries(&mut socket, 1, 20).await;
     for (n, (number, entry)) in (1..=20u8).zip(got) {
@@ -201,7 +207,11 @@ async fn a_slow_reader_misses_nothing() {
     }
     let got = entries(&mut socket, 0, 320).await;
     let first = first.unwrap();
-    assert!((first..).zip(&got).all(|(n, (number, entry))| n == *number && *entry == large));
+    assert!(
+        (first..)
+            .zip(&got)
+            .all(|(n, (number, entry))| n == *number && *entry == large)
+    );
     drop(socket);
     running.shutdown().await;
 }
@@ -210,7 +220,10 @@ async fn a_slow_reader_misses_nothing() {
 async fn a_socket_that_was_ahead_or_behind_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let running = start(folder.path()).await;
-    let last = *deliver(&running, STREAM, &[b"1", b"2"]).await.last().unwrap();
+    let last = *deliver(&running, STREAM, &[b"1", b"2"])
+        .await
+        .last()
+        .unwrap();
     let mut behind = connect(&running, &[(STREAM, last - 100)]).await;
     let gap = pages(&mut behind).await.remove(0);
     assert_eq!((gap.oldest, gap.entries.len()), (last - 1, 0));
@@ -220,7 +233,10 @@ async fn a_socket_that_was_ahead_or_behind_goes_on() {
     assert_eq!((told.next, told.entries.len()), (last + 1, 0));
     deliver(&running, STREAM, &[b"3"]).await;
     assert_eq!(entries(&mut ahead, 0, 1).await, [(last + 1, b"3".to_vec())]);
-    assert_eq!(entries(&mut behind, 0, 1).await, [(last + 1, b"3".to_vec())]);
+    assert_eq!(
+        entries(&mut behind, 0, 1).await,
+        [(last + 1, b"3".to_vec())]
+    );
     drop((ahead, behind));
     running.shutdown().await;
 }
@@ -283,25 +299,5 @@ async fn a_broken_store_is_not_ready() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("store_failed"));
-    running.shutdown().await;
-}
-
-
-#[tokio::test(flavor = "multi_thread")]
-async fn measure_fan_out() {
-    const READERS: usize = 1000;
-    let folder = tempfile::tempdir().unwrap();
-    let running = start(folder.path()).await;
-    let mut sockets = Vec::new();
-    for _ in 0..READERS { let mut s = connect(&running, &[(STREAM, 0)]).await; pages(&mut s).await; sockets.push(s); }
-    let rounds = 50u32;
-    let tasks: Vec<_> = sockets.into_iter().map(|mut s| tokio::spawn(async move { entries(&mut s, 0, 50).await.len() })).collect();
-    let t = std::time::Instant::now();
-    let e = vec![7u8; 1100];
-    for _ in 0..rounds { deliver(&running, STREAM, &[&e]).await; }
-    let c = t.elapsed();
-    let mut n = 0; for t in tasks { n += t.await.unwrap(); }
-    let d = t.elapsed();
-    eprintln!("commits {c:?}; {n} deliveries in {d:?}: {}/s", n as f64 / d.as_secs_f64());
     running.shutdown().await;
 }

@@ -90,16 +90,33 @@ async fn other_media_types_are_refused() {
     let server = TestServer::start().await;
     for version in BOTH {
         let mut client = Client::connect(server.address(), version).await;
-        for content_type in [None, Some("application/json"), Some("application/octet"), Some("")] {
+        for content_type in [
+            None,
+            Some("application/json"),
+            Some("application/octet"),
+            Some(""),
+        ] {
             for path in POSTS {
                 let request = request(Method::POST, path, content_type, read_request(0));
-                client.send(request).await.assert_problem(415, "unsupported_media_type");
+                client
+                    .send(request)
+                    .await
+                    .assert_problem(415, "unsupported_media_type");
             }
         }
-        let mut encoded =
-            request(Method::POST, media::STREAMS, Some(media::OCTETS), read_request(0));
-        encoded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
-        client.send(encoded).await.assert_problem(415, "unsupported_media_type");
+        let mut encoded = request(
+            Method::POST,
+            media::STREAMS,
+            Some(media::OCTETS),
+            read_request(0),
+        );
+        encoded
+            .headers_mut()
+            .insert("content-encoding", "gzip".parse().unwrap());
+        client
+            .send(encoded)
+            .await
+            .assert_problem(415, "unsupported_media_type");
         let cased = Some("Application/Octet-Stream; a=b");
         let cased = request(Method::POST, media::STREAMS, cased, read_request(0));
         assert_eq!(client.send(cased).await.status, 200);
@@ -111,16 +128,27 @@ async fn other_addresses_and_methods_are_problems() {
     let server = TestServer::start().await;
     for version in BOTH {
         let mut client = Client::connect(server.address(), version).await;
-        for path in ["/", "/group_operation/", "/streams/dead", "/.well-known/mimi"] {
+        for path in [
+            "/",
+            "/group_operation/",
+            "/streams/dead",
+            "/.well-known/mimi",
+        ] {
             let answer = client.get(path).await;
             answer.assert_problem(404, "not_found");
             assert_eq!(answer.headers["cache-control"], "no-store");
         }
         for path in POSTS {
-            client.get(path).await.assert_problem(405, "method_not_allowed");
+            client
+                .get(path)
+                .await
+                .assert_problem(405, "method_not_allowed");
         }
         for path in ["/healthz", media::DS_DOMAIN] {
-            client.post(path, "").await.assert_problem(405, "method_not_allowed");
+            client
+                .post(path, "")
+                .await
+                .assert_problem(405, "method_not_allowed");
         }
     }
 }

@@ -108,7 +108,8 @@ impl Client {
 
     /// A request of octets.
     pub(crate) async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
-        self.send(request(Method::POST, path, Some(media::OCTETS), body)).await
+        self.send(request(Method::POST, path, Some(media::OCTETS), body))
+            .await
     }
 
     /// A request of the protocol.
@@ -144,7 +145,10 @@ impl Answer {
         assert_eq!(self.status.as_u16(), status);
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let body = std::str::from_utf8(&self.body).unwrap();
-        assert!(body.contains(&format!(r#""status":{status},"code":"{code}""#)), "{body}");
+        assert!(
+            body.contains(&format!(r#""status":{status},"code":"{code}""#)),
+            "{body}"
+        );
     }
 }
 

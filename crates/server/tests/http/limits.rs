@@ -63,7 +63,10 @@ async fn a_body_without_a_length_is_cut_at_the_limit() {
         }
     }
     let answer = read_all(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 413 ") || answer.is_empty(), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413 ") || answer.is_empty(),
+        "{answer}"
+    );
     still_serves(&server).await;
 }
 
@@ -73,7 +76,10 @@ async fn a_body_that_ends_early_harms_nobody() {
     let mut stream = begin(&server, "content-length: 512\r\n\r\nonly this").await;
     stream.shutdown().await.unwrap();
     let answer = read_all(&mut stream).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+        "{answer}"
+    );
     still_serves(&server).await;
 }
 
@@ -89,7 +95,11 @@ async fn a_body_that_does_not_come_times_out() {
 #[tokio::test]
 async fn nonsense_is_not_http() {
     let server = TestServer::start().await;
-    for nonsense in [b"\x16\x03\x01\x02\x00\x01".as_slice(), b"HELO\r\n\r\n", b"\0\0\0\0\r\n\r\n"] {
+    for nonsense in [
+        b"\x16\x03\x01\x02\x00\x01".as_slice(),
+        b"HELO\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(nonsense).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -110,6 +120,37 @@ async fn connections_beyond_the_limit_wait() {
     assert!(!waiting.is_finished());
     drop(first);
     assert_eq!(waiting.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn too_many_requests_at_once_are_turned_away() {
+    // Four requests per connection that may be open.
+    let server = TestServer::start_with(|config| config.limits.max_connections = 1).await;
+    let Client::Two(sender) = Client::connect(server.address(), Version::Two).await else {
+        panic!("not HTTP/2");
+    };
+    let wait = |wait_s| {
+        let mut client = Client::Two(sender.clone());
+        let body = read_request(wait_s);
+        async move { client.post(media::STREAMS, body).await }
+    };
+    let waiting: Vec<_> = (0..4).map(|_| tokio::spawn(wait(60))).collect();
+    // Until all four are with their handlers, others are answered.
+    let turned_away = loop {
+        let answer = wait(0).await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    turned_away.assert_problem(503, "overloaded");
+    assert_eq!(turned_away.headers["retry-after"], "1");
+    // Being busy is not being dead.
+    let mut client = Client::Two(sender.clone());
+    assert_eq!(client.get("/healthz").await.status, 200);
+    server.running.shutdown().await;
+    for waiting in waiting {
+        assert_eq!(waiting.await.unwrap().status, 200);
+    }
 }
 
 async fn still_serves(server: &TestServer) {

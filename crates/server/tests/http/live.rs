@@ -12,7 +12,10 @@ type Socket = WebSocketStream<TcpStream>;
 async fn connect(server: &TestServer) -> Socket {
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let url = format!("ws://{}{}", server.address(), media::STREAMS_LIVE);
-    tokio_tungstenite::client_async(url, stream).await.unwrap().0
+    tokio_tungstenite::client_async(url, stream)
+        .await
+        .unwrap()
+        .0
 }
 
 async fn subscribe(socket: &mut Socket, wanted: &ReadStreams) {
@@ -125,7 +128,13 @@ async fn a_socket_holds_its_connections_place() {
 async fn the_address_speaks_nothing_else() {
     let server = TestServer::start().await;
     let mut client = Client::connect(server.address(), Version::One).await;
-    client.get(media::STREAMS_LIVE).await.assert_problem(426, "websocket_required");
+    client
+        .get(media::STREAMS_LIVE)
+        .await
+        .assert_problem(426, "websocket_required");
     let mut client = Client::connect(server.address(), Version::Two).await;
-    client.get(media::STREAMS_LIVE).await.assert_problem(426, "websocket_required");
+    client
+        .get(media::STREAMS_LIVE)
+        .await
+        .assert_problem(426, "websocket_required");
 }

@@ -11,7 +11,10 @@ async fn a_request_under_way_is_finished() {
     let server = TestServer::start().await;
     let address = server.address();
     let body = read_request(0);
-    let head = format!("content-length: {}\r\nexpect: 100-continue\r\n\r\n", body.len());
+    let head = format!(
+        "content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        body.len()
+    );
     let mut stream = begin(&server, &head).await;
     // The server says this once the request is with its handler, which waits for the body.
     let mut interim = [0; 25];
@@ -44,9 +47,8 @@ async fn waiting_readers_are_answered() {
         // The connection is there, so the request on it is accepted before the stop or refused;
         // in neither case does anybody wait for a minute.
         assert_eq!(client.get("/readyz").await.status, 200);
-        let waiting = tokio::spawn(async move {
-            client.ask(media::STREAMS, &read_request(60)).await
-        });
+        let waiting =
+            tokio::spawn(async move { client.ask(media::STREAMS, &read_request(60)).await });
         let mut other = Client::connect(server.address(), version).await;
         while !waiting.is_finished() && other.get("/healthz").await.status != 200 {}
         let before = std::time::Instant::now();

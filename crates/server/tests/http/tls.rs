@@ -66,7 +66,11 @@ async fn both_protocols_are_inside() {
     ] {
         let stream = TcpStream::connect(server.address()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let stream = certificate.connector(protocols).connect(name, stream).await.unwrap();
+        let stream = certificate
+            .connector(protocols)
+            .connect(name, stream)
+            .await
+            .unwrap();
         let agreed = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         assert_eq!(agreed.as_deref(), protocols.first().copied());
         let mut client = Client::over(stream, version).await;

@@ -1,0 +1,407 @@
+//! Owns what an application does with a group.
+//!
+//! Invariant: a method that changes the group returns when the change is durable at the hub and
+//! merged here, or with an error that says what became of it.
+
+use crate::client::{grant, group_handover};
+use crate::core::Core;
+use crate::engine::plan::{Plan, check_entry};
+use crate::engine::roster::resolve;
+use crate::engine::send::message_of;
+use crate::error::{ClientError, GroupStatus, Result};
+use crate::events::{Message, Person};
+use crate::handover::{GroupHandover, LeafGrant, LeafRequest};
+use crate::key_packages::pseudonym_of;
+use crate::records::{MessageRecord, Trouble, message_name};
+use sordino_crypto::sha256;
+use sordino_wire::{
+    Digest, GroupId, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry, KeyPackageSet,
+    LeafOperation, PolicySummary,
+};
+use std::sync::Arc;
+
+/// A group of this device. Clones are the same group.
+#[derive(Clone)]
+pub struct Group {
+    core: Arc<Core>,
+    id: GroupId,
+}
+
+/// What the hub says about a group's members, compared with what this device knows.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Everybody in the hub's tree.
+    pub members: Vec<Person>,
+    /// The hub's epoch.
+    pub epoch: u64,
+    /// The hub's generation.
+    pub generation: u64,
+    /// Whether epoch and tree are the same as here.
+    pub agrees: bool,
+}
+
+impl Group {
+    pub(crate) fn new(core: Arc<Core>, id: GroupId) -> Self {
+        Self { core, id }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> GroupId {
+        self.id
+    }
+
+    /// Whether it can be used.
+    pub async fn status(&self) -> Result<GroupStatus> {
+        self.core.status(self.id).await
+    }
+
+    /// The MLS epoch.
+    pub async fn epoch(&self) -> Result<u64> {
+        self.core.view(self.id, |group, _| group.epoch()).await
+    }
+
+    /// The generation of the group's keys.
+    pub async fn generation(&self) -> Result<u64> {
+        self.core.view(self.id, |group, _| group.generation()).await
+    }
+
+    /// The policy.
+    pub async fn policy(&self) -> Result<PolicySummary> {
+        self.core.view(self.id, |group, _| group.policy()).await
+    }
+
+    /// The members, with the identities that are proven.
+    pub async fn members(&self) -> Result<Vec<Person>> {
+        self.core.view(self.id, |group, _| group.people()).await
+    }
+
+    /// This device as the members see it.
+    pub async fn own(&self) -> Result<Person> {
+        self.core
+            .view(self.id, |group, _| group.person(&group.own_credential()?))
+            .await
+    }
+
+    /// A value that is equal for all members of an epoch whom the hub did not separate. Members
+    /// compare it inside messages.
+    pub async fn epoch_authenticator(&self) -> Result<Vec<u8>> {
+        self.core
+            .view(self.id, |group, _| {
+                Ok(group.mls()?.epoch_authenticator().as_slice().to_vec())
+            })
+            .await
+    }
+
+    /// The messages kept from a number on, at most `max`.
+    pub async fn messages(&self, from: u64, max: usize) -> Result<Vec<Message>> {
+        let count = self
+            .core
+            .view(self.id, |group, _| Ok(group.state.messages))
+            .await?;
+        let mut messages = Vec::new();
+        for number in (from..count).take(max) {
+            let name = message_name(self.id, number);
+            if let Some(record) = self.core.vault.get::<MessageRecord>(&name)? {
+                messages.push(message_of(number, record));
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Whether something of this device is still on its way to the hub.
+    pub async fn is_busy(&self) -> Result<bool> {
+        self.core
+            .view(self.id, |group, _| {
+                Ok(group.state.pending.is_some()
+                    || group.external.is_some()
+                    || group.state.outbox.iter().any(|o| o.accepted == 0)
+                    || group.state.owes_identity == 1
+                    || group.state.owes_rotation == 1)
+            })
+            .await
+    }
+
+    /// Sends a message. When this returns, the hub has it durably; after `Unreachable`, the next
+    /// sync goes on trying with the same bytes.
+    pub async fn send(&self, content: &[u8]) -> Result<()> {
+        self.core.send(self.id, content).await
+    }
+
+    /// Reads the stream to its end.
+    pub async fn catch_up(&self) -> Result<()> {
+        self.core.catch_up(self.id).await
+    }
+
+    /// Adds users with all the devices in their sets.
+    pub async fn add_users(&self, sets: Vec<KeyPackageSet>) -> Result<()> {
+        let mut entries = Vec::new();
+        for set in sets {
+            for entry in set.entries.into_vec() {
+                if pseudonym_of(&entry)? != set.user_pseudonym {
+                    return Err(ClientError::BadHandover);
+                }
+                entries.push(entry);
+            }
+        }
+        let crypto = openmls_rust_crypto::RustCrypto::default();
+        for entry in &entries {
+            check_entry(entry, &crypto, self.core.now_s())?;
+        }
+        self.commit(&Plan::AddUsers(entries)).await
+    }
+
+    /// Adds further devices of this user.
+    pub async fn add_own_devices(&self, entries: Vec<KeyPackageEntry>) -> Result<()> {
+        self.commit(&Plan::AddOwnDevices(entries)).await
+    }
+
+    /// Removes users, by pseudonym, with all their devices.
+    pub async fn remove_users(&self, user_pseudonyms: Vec<IdentifierUri>) -> Result<()> {
+        self.commit(&Plan::RemoveUsers(user_pseudonyms)).await
+    }
+
+    /// Removes a user, with all devices.
+    pub async fn remove(&self, person: &Person) -> Result<()> {
+        self.remove_users(vec![person.user_pseudonym.clone()]).await
+    }
+
+    /// Removes other devices of this user, by client pseudonym.
+    pub async fn remove_own_devices(&self, client_pseudonyms: Vec<IdentifierUri>) -> Result<()> {
+        self.commit(&Plan::RemoveOwnDevices(client_pseudonyms))
+            .await
+    }
+
+    /// Renews this device's leaf: encryption keys and signature key.
+    pub async fn update(&self) -> Result<()> {
+        self.commit(&Plan::Update {
+            rotate: true,
+            move_generation: false,
+        })
+        .await
+    }
+
+    /// Starts a new generation of the group's keys, without removing anybody.
+    pub async fn move_generation(&self) -> Result<()> {
+        self.commit(&Plan::Update {
+            rotate: false,
+            move_generation: true,
+        })
+        .await
+    }
+
+    /// Commits what others proposed, if there is anything.
+    pub async fn commit_pending(&self) -> Result<()> {
+        self.commit(&Plan::CommitPending).await
+    }
+
+    /// Replaces the policy. Where it admits by invite and names a code hash of its own, the code is
+    /// the caller's to keep; see [`Group::open_invites`].
+    pub async fn change_policy(&self, policy: PolicySummary) -> Result<()> {
+        self.commit(&Plan::ChangePolicy {
+            policy: Box::new(policy),
+            invite_code: None,
+        })
+        .await
+    }
+
+    /// Admits by invite from now on, with a new code; former links are useless.
+    pub async fn open_invites(&self) -> Result<()> {
+        let code = Digest(self.core.entropy.array());
+        let mut policy = self.policy().await?;
+        policy.join = JoinRule::Invite;
+        policy.invite_code_hash = Some(sha256(code.as_ref()));
+        self.commit(&Plan::ChangePolicy {
+            policy: Box::new(policy),
+            invite_code: Some(code),
+        })
+        .await
+    }
+
+    /// A link for somebody to come in. It is useless after the next removal.
+    pub async fn invite_link(&self) -> Result<InviteLink> {
+        self.core
+            .view(self.id, |group, _| {
+                group.require_active()?;
+                let policy = group.policy()?;
+                let code = match policy.join {
+                    JoinRule::Closed => return Err(ClientError::NoInvite),
+                    JoinRule::Open | JoinRule::Connection => None,
+                    JoinRule::Invite => {
+                        let code = group.keys.invite_code.ok_or(ClientError::NoInvite)?;
+                        if Some(sha256(code.as_ref())) != policy.invite_code_hash {
+                            return Err(ClientError::NoInvite);
+                        }
+                        Some(code)
+                    }
+                };
+                let current = group.current()?;
+                Ok(InviteLink {
+                    hub_domain: group.domain().clone(),
+                    group_id: group.id(),
+                    generation: current.generation,
+                    ear_key: current.ear_key.duplicate(),
+                    code,
+                })
+            })
+            .await
+    }
+
+    /// Leaves: proposes to be removed, which the next commit of another member must contain.
+    pub async fn leave(&self) -> Result<()> {
+        let cell = self.core.cell(self.id);
+        let _turn = cell.turn.lock().await;
+        self.core.finish_pending(self.id).await?;
+        for attempt in 0..5 {
+            self.core.catch_up(self.id).await?;
+            let answer = self
+                .core
+                .member_request(self.id, |group, tools| group.propose_leaving(tools))
+                .await?;
+            match answer {
+                Ok(()) => return self.core.catch_up(self.id).await,
+                Err(sordino_wire::Reject::WrongEpoch { .. }) => self.core.pause(attempt).await,
+                Err(reject) => return Err(ClientError::Refused(reject)),
+            }
+        }
+        Err(ClientError::Contended)
+    }
+
+    /// Removes everybody else and drops the group at the hub.
+    pub async fn delete(&self) -> Result<()> {
+        self.commit(&Plan::Delete).await?;
+        self.core
+            .step(self.id, |group, _, _| {
+                group.state.status = GroupStatus::Deleted;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Freezes this group in favour of another one that was made before.
+    pub async fn reinitialise(&self, successor: &Group) -> Result<()> {
+        let cell = self.core.cell(self.id);
+        let _turn = cell.turn.lock().await;
+        self.core.finish_pending(self.id).await?;
+        for attempt in 0..5 {
+            self.core.catch_up(self.id).await?;
+            let target = self
+                .core
+                .view(successor.id, |group, _| group.access())
+                .await?;
+            let answer = self
+                .core
+                .member_request(self.id, |group, tools| {
+                    let target = sordino_wire::GroupAccess {
+                        group_id: target.group_id,
+                        ear_key: target.ear_key.duplicate(),
+                    };
+                    group.freeze(tools, target)
+                })
+                .await?;
+            match answer {
+                Ok(()) => return self.core.catch_up(self.id).await,
+                Err(sordino_wire::Reject::WrongEpoch { .. }) => self.core.pause(attempt).await,
+                Err(reject) => return Err(ClientError::Refused(reject)),
+            }
+        }
+        Err(ClientError::Contended)
+    }
+
+    /// The group in whose favour this one is frozen.
+    pub async fn successor(&self) -> Result<Option<GroupId>> {
+        self.core
+            .view(self.id, |group, _| Ok(group.state.successor))
+            .await
+    }
+
+    /// Replaces this device's leaf from outside, as after a loss of state. Done without being asked
+    /// where it is needed.
+    pub async fn resync(&self) -> Result<()> {
+        self.core
+            .step(self.id, |group, _, _| {
+                group.note_trouble(Trouble::Lost);
+                Ok(())
+            })
+            .await?;
+        self.core.tend(self.id).await?;
+        self.core.catch_up(self.id).await?;
+        self.core.tend(self.id).await
+    }
+
+    /// Asks the hub who is in the group and compares.
+    pub async fn inspect(&self) -> Result<Inspection> {
+        let access = self.core.view(self.id, |group, _| group.access()).await?;
+        let membership = self
+            .core
+            .inspect(access)
+            .await?
+            .map_err(ClientError::Refused)?;
+        self.core
+            .view(self.id, |group, _| {
+                let own = sordino_wire::encode(&group.mls()?.export_ratchet_tree())?;
+                let same_tree = own == membership.ratchet_tree.as_slice();
+                let same_epoch = membership.position.epoch == group.epoch()?;
+                let tree = crate::engine::tree::tree(membership.ratchet_tree.as_slice())?;
+                let members = crate::engine::tree::people(&tree)?;
+                let members = members
+                    .iter()
+                    .map(|credential| resolve(credential, &group.state.identities))
+                    .collect::<Result<_>>()?;
+                Ok(Inspection {
+                    members,
+                    epoch: membership.position.epoch,
+                    generation: membership.position.generation,
+                    agrees: same_tree && same_epoch,
+                })
+            })
+            .await
+    }
+
+    /// What a further device of this user needs to come in.
+    pub async fn handover(&self) -> Result<GroupHandover> {
+        self.core
+            .view(self.id, |group, _| {
+                group_handover(group).ok_or(ClientError::Inactive(group.state.status))
+            })
+            .await
+    }
+
+    /// Consents to another device of this user coming in by itself.
+    pub async fn grant_leaf(&self, request: &LeafRequest) -> Result<LeafGrant> {
+        self.core
+            .view(self.id, |group, tools| {
+                group.require_active()?;
+                if request.group_id != group.id() || request.slot != group.keys.slot {
+                    return Err(ClientError::BadHandover);
+                }
+                let leaf = group.leaf(tools.device)?;
+                let index = group.own_index()?;
+                let operation = LeafOperation::ExternalJoin;
+                let proof = group.leaf_proof(operation, &request.leaf_key, &leaf, index)?;
+                grant(group, request, proof)
+            })
+            .await
+    }
+
+    async fn commit(&self, plan: &Plan) -> Result<()> {
+        self.core.commit(self.id, plan).await
+    }
+
+    /// Throws the MLS state away, as a broken disk would.
+    #[doc(hidden)]
+    pub async fn lose_mls_state(&self) -> Result<()> {
+        self.core
+            .step(self.id, |group, tools, _| {
+                group.drop_mls(tools.entropy.clone());
+                group.note_trouble(Trouble::Lost);
+                Ok(())
+            })
+            .await
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group(..)")
+    }
+}

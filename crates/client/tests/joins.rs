@@ -1,0 +1,217 @@
+//! Invite links, open rooms, connections, proposals to join, further devices.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+use common::{World, add, assert_together, drain, names, settle, texts};
+use sordino_client::{
+    ClientError, Event, GroupSettings, NewDevice, Reject, SetSlot, assemble_set, link_from_text,
+    link_to_text,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_invite_unidentified_then_identified() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let settings = GroupSettings::by_invite().unwrap();
+    let at_alice = alice.create_group(settings).await.unwrap();
+    let text = link_to_text(&at_alice.invite_link().await.unwrap()).unwrap();
+    let link = link_from_text(&text).unwrap();
+    let mut events = bob.events();
+    let at_bob = bob.join_by_invite(&link).await.unwrap();
+    assert!(drain(&mut events).contains(&Event::Joined { group: at_bob.id() }));
+    at_alice.catch_up().await.unwrap();
+    assert_eq!(names(&at_alice).await, ["?", "alice"]);
+    settle(&[&bob, &alice]).await;
+    assert_eq!(names(&at_alice).await, ["alice", "bob"]);
+    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
+    at_bob.send(b"here I am").await.unwrap();
+    settle(&[&alice]).await;
+    assert_eq!(texts(&at_alice).await, ["here I am"]);
+    assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_voids_links() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let carol = world.user("carol").await;
+    let settings = GroupSettings::by_invite().unwrap();
+    let at_alice = alice.create_group(settings).await.unwrap();
+    let at_bob = add(&at_alice, &bob).await;
+    let link = at_alice.invite_link().await.unwrap();
+    at_alice.remove(&at_bob.own().await.unwrap()).await.unwrap();
+    assert!(carol.join_by_invite(&link).await.is_err());
+    assert!(carol.groups().is_empty());
+    let fresh = at_alice.invite_link().await.unwrap();
+    carol.join_by_invite(&fresh).await.unwrap();
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_code_is_refused() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let settings = GroupSettings::by_invite().unwrap();
+    let at_alice = alice.create_group(settings).await.unwrap();
+    let mut link = at_alice.invite_link().await.unwrap();
+    link.code = Some(sordino_wire::Digest([0; 32]));
+    assert!(matches!(
+        bob.join_by_invite(&link).await,
+        Err(ClientError::Refused(Reject::Policy(_)))
+    ));
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn into_an_open_room_and_a_connection() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let carol = world.user("carol").await;
+    let room = GroupSettings::open().without_identities();
+    let at_alice = alice.create_group(room).await.unwrap();
+    let link = at_alice.invite_link().await.unwrap();
+    let at_bob = bob.join_open(&link).await.unwrap();
+    settle(&[&alice, &bob]).await;
+    assert_eq!(names(&at_alice).await, ["?", "?"]);
+    at_alice.send(b"nobody knows").await.unwrap();
+    settle(&[&bob]).await;
+    assert_eq!(texts(&at_bob).await, ["nobody knows"]);
+
+    let at_alice = alice
+        .create_group(GroupSettings::connection())
+        .await
+        .unwrap();
+    let link = at_alice.invite_link().await.unwrap();
+    let at_bob = bob.join_connection(&link).await.unwrap();
+    settle(&[&alice, &bob]).await;
+    assert_eq!(names(&at_alice).await, ["alice", "bob"]);
+    let link = at_alice.invite_link().await.unwrap();
+    assert!(carol.join_connection(&link).await.is_err());
+    assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_asks_to_be_added() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let room = GroupSettings::open().without_identities();
+    let at_alice = alice.create_group(room).await.unwrap();
+    let link = at_alice.invite_link().await.unwrap();
+    bob.propose_join(&link).await.unwrap();
+    let mut events = alice.events();
+    at_alice.catch_up().await.unwrap();
+    assert!(
+        drain(&mut events)
+            .iter()
+            .any(|event| matches!(event, Event::JoinProposed { .. }))
+    );
+    // A message does not wait for it.
+    at_alice.send(b"before").await.unwrap();
+    at_alice.commit_pending().await.unwrap();
+    bob.sync_once().await.unwrap();
+    let at_bob = bob.group(at_alice.id()).await.unwrap();
+    at_alice.send(b"after").await.unwrap();
+    settle(&[&bob]).await;
+    assert_eq!(texts(&at_bob).await, ["after"]);
+    assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn further_devices() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let at_bob = bob.create_group(GroupSettings::closed()).await.unwrap();
+    let at_alice = add(&at_bob, &alice).await;
+    let other = bob.create_group(GroupSettings::closed()).await.unwrap();
+    let other_at_alice = add(&other, &alice).await;
+
+    // A second device of alice comes into one group by itself and is added to another.
+    let new = NewDevice::new(world.config("alice2"), &world.uri("alice"))
+        .await
+        .unwrap();
+    let handover = alice.link_device(new.link_request()).await.unwrap();
+    let (alice2, groups) = new.accept(handover).await.unwrap();
+    assert_eq!(groups.len(), 2);
+    let of = |id| {
+        groups
+            .iter()
+            .find(move |group| group.group_id() == id)
+            .unwrap()
+    };
+    let request = alice2.leaf_request(of(at_alice.id())).unwrap();
+    let grant = at_alice.grant_leaf(&request).await.unwrap();
+    let at_alice2 = alice2.join_as_new_device(grant).await.unwrap();
+    let entry = alice2.key_package_for(of(other.id())).await.unwrap();
+    other_at_alice.add_own_devices(vec![entry]).await.unwrap();
+    settle(&[&alice, &alice2, &bob]).await;
+    let other_at_alice2 = alice2.group(other.id()).await.unwrap();
+
+    at_alice2.send(b"from my other device").await.unwrap();
+    settle(&[&alice, &bob]).await;
+    assert_eq!(texts(&at_bob).await, ["from my other device"]);
+    assert_eq!(names(&at_bob).await, ["alice", "alice", "bob"]);
+    assert_eq!(names(&other_at_alice2).await, ["alice", "alice", "bob"]);
+    let users: std::collections::BTreeSet<_> = at_bob
+        .members()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|person| person.user_pseudonym)
+        .collect();
+    assert_eq!(users.len(), 2);
+    assert_together(&[&at_alice, &at_alice2, &at_bob]).await;
+    assert_together(&[&other, &other_at_alice, &other_at_alice2]).await;
+
+    let lost = at_alice2.own().await.unwrap();
+    at_alice
+        .remove_own_devices(vec![lost.client_pseudonym])
+        .await
+        .unwrap();
+    settle(&[&alice, &bob]).await;
+    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_two_devices() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let new = NewDevice::new(world.config("bob2"), &world.uri("bob"))
+        .await
+        .unwrap();
+    let handover = bob.link_device(new.link_request()).await.unwrap();
+    let (bob2, _) = new.accept(handover).await.unwrap();
+    let slot: SetSlot = bob.new_set_slot(&world.uri("alice"));
+    let set = assemble_set(vec![
+        bob.key_package_set_entry(&slot).await.unwrap(),
+        bob2.key_package_set_entry(&slot).await.unwrap(),
+    ])
+    .unwrap();
+    assert!(matches!(
+        bob.key_package_set_entry(&slot).await,
+        Err(ClientError::SlotUsed)
+    ));
+    let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
+    at_alice.add_users(vec![set]).await.unwrap();
+    settle(&[&bob, &bob2]).await;
+    let at_bob = bob.group(at_alice.id()).await.unwrap();
+    let at_bob2 = bob2.group(at_alice.id()).await.unwrap();
+    assert_eq!(names(&at_bob2).await, ["alice", "bob", "bob"]);
+    assert_together(&[&at_alice, &at_bob, &at_bob2]).await;
+    world.hub.shutdown().await;
+}
