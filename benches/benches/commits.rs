@@ -12,7 +12,9 @@
     reason = "a measurement that goes wrong must end loudly, and figures are rounded anyway"
 )]
 
-use sordino_benches::{BigGroup, Change, LocalHub, Table, Transport, Written, done, median, percentile, thousands};
+use sordino_benches::{
+    BigGroup, Change, LocalHub, Table, Transport, Written, done, median, percentile, thousands,
+};
 use sordino_hub::Endpoint;
 
 const MEMBERS: u32 = 1_000;
@@ -89,6 +91,18 @@ fn once(hub: &mut LocalHub, group: &mut BigGroup, change: &Change) -> Figures {
 }
 
 fn main() {
+    if std::env::var_os("PROFILE").is_some() {
+        let mut hub = LocalHub::new();
+        let mut group = BigGroup::blank(&mut hub, 1, MEMBERS);
+        for _ in 0..5 {
+            group.commit(&mut hub, &Change::Update);
+        }
+        let request = group.build(&mut hub, &Change::Update);
+        for _ in 0..1500 {
+            let _ = hub.measure(AT, &request);
+        }
+        return;
+    }
     let mut table = Table::new(&[
         "commit, 1,000 members",
         "CPU ms, median (least-most)",
@@ -110,12 +124,19 @@ fn main() {
         };
         assert_eq!(group.members(), MEMBERS as usize);
         let gone = if populated { vec![500, 501] } else { vec![500] };
-        once(&mut hub, &mut group, &Change::Remove(gone)).row(&mut table, &format!("remove a user, {tree}"));
-        once(&mut hub, &mut group, &Change::Move).row(&mut table, &format!("update that starts a generation, {tree}"));
-        series(&mut hub, &mut group, |_| Change::Update).row(&mut table, &format!("update with path, {tree}"));
+        once(&mut hub, &mut group, &Change::Remove(gone))
+            .row(&mut table, &format!("remove a user, {tree}"));
+        once(&mut hub, &mut group, &Change::Move).row(
+            &mut table,
+            &format!("update that starts a generation, {tree}"),
+        );
+        series(&mut hub, &mut group, |_| Change::Update)
+            .row(&mut table, &format!("update with path, {tree}"));
         let first = MEMBERS * 2;
-        series(&mut hub, &mut group, |n| Change::Add(first + n..first + n + 1))
-            .row(&mut table, &format!("add without path, {tree}"));
+        series(&mut hub, &mut group, |n| {
+            Change::Add(first + n..first + n + 1)
+        })
+        .row(&mut table, &format!("add without path, {tree}"));
     }
     table.print();
 }

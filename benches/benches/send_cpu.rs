@@ -24,7 +24,12 @@ fn microseconds(time: Duration) -> f64 {
 }
 
 fn main() {
-    let mut table = Table::new(&["members", "CPU µs, median (least-most)", "bytes written", "rows"]);
+    let mut table = Table::new(&[
+        "members",
+        "CPU µs, median (least-most)",
+        "bytes written",
+        "rows",
+    ]);
     for members in [10, 100, 1_000] {
         let mut hub = LocalHub::new();
         let mut group = BigGroup::blank(&mut hub, 1, members);

@@ -84,12 +84,16 @@ fn policy() -> PolicySummary {
 }
 
 fn export(group: &MlsGroup, provider: &OpenMlsRustCrypto, label: &str, context: &[u8]) -> Secret32 {
-    let bytes = group.export_secret(provider.crypto(), label, context, 32).unwrap();
+    let bytes = group
+        .export_secret(provider.crypto(), label, context, 32)
+        .unwrap();
     Secret32::new(bytes.try_into().unwrap())
 }
 
 fn parse(bytes: &[u8]) -> MlsMessageBodyIn {
-    MlsMessageIn::tls_deserialize_exact_bytes(bytes).unwrap().extract()
+    MlsMessageIn::tls_deserialize_exact_bytes(bytes)
+        .unwrap()
+        .extract()
 }
 
 fn partial(info: &GroupInfo) -> PartialGroupInfo {
@@ -141,11 +145,16 @@ impl BigGroup {
 
     fn creation(&mut self) -> RequestBody {
         let (group, crypto) = (&self.group, self.provider.crypto());
-        let info = group.export_group_info(crypto, &self.creator.leaf_key, false).unwrap();
+        let info = group
+            .export_group_info(crypto, &self.creator.leaf_key, false)
+            .unwrap();
         let MlsMessageBodyIn::GroupInfo(info) = parse(&message_bytes(&info)) else {
             panic!("not a GroupInfo");
         };
-        let tree = group.export_ratchet_tree().tls_serialize_detached().unwrap();
+        let tree = group
+            .export_ratchet_tree()
+            .tls_serialize_detached()
+            .unwrap();
         let sender_key = export(group, &self.provider, EXPORTER_SENDER, b"");
         let salt = self.random();
         let wrapper = self.secret.wrapper_key().unwrap();
@@ -189,7 +198,11 @@ impl BigGroup {
         let device = Device::new(&self.domain, self.id, user, 0);
         let key = device.leaf_key.public();
         let mut members = self.group.members();
-        let leaf = members.find(|m| m.signature_key == key.as_slice()).unwrap().index.u32();
+        let leaf = members
+            .find(|m| m.signature_key == key.as_slice())
+            .unwrap()
+            .index
+            .u32();
         let body = RequestBody::ConfirmKeys(self.access());
         let request = self.signing().by_leaf(&device, leaf, body, &mut self.rng);
         done(hub.exchange(Endpoint::GroupOperation, &request));
@@ -329,7 +342,12 @@ impl BigGroup {
             .unwrap()
             .create_group_info(true)
             .use_ratchet_tree_extension(false)
-            .build(provider.rand(), provider.crypto(), &self.creator.leaf_key, |_| true)
+            .build(
+                provider.rand(),
+                provider.crypto(),
+                &self.creator.leaf_key,
+                |_| true,
+            )
             .unwrap()
             .stage_commit(provider)
             .unwrap()
@@ -337,13 +355,20 @@ impl BigGroup {
 
     fn export_pending(&self, label: &str, context: &[u8]) -> Secret32 {
         let staged = self.group.pending_commit().unwrap();
-        let bytes = staged.export_secret(self.provider.crypto(), label, context, 32).unwrap();
+        let bytes = staged
+            .export_secret(self.provider.crypto(), label, context, 32)
+            .unwrap();
         Secret32::new(bytes.try_into().unwrap())
     }
 
     fn entries(&mut self, change: &Change, added: &[Added]) -> Vec<IdentityEntry> {
         let generation = self.generation + u64::from(self.next.is_some());
-        let wrapper = self.next.as_ref().unwrap_or(&self.secret).wrapper_key().unwrap();
+        let wrapper = self
+            .next
+            .as_ref()
+            .unwrap_or(&self.secret)
+            .wrapper_key()
+            .unwrap();
         let mut salts = || {
             let mut salt = [0; 16];
             self.rng.fill_bytes(&mut salt);
@@ -370,15 +395,30 @@ impl BigGroup {
         let commit = message_bytes(bundle.commit());
         let epoch = self.group.epoch().as_u64() + 1;
         let sender_key = self.export_pending(EXPORTER_SENDER, b"");
-        let ear = self.next.as_ref().unwrap_or(&self.secret).ear_key().unwrap();
+        let ear = self
+            .next
+            .as_ref()
+            .unwrap_or(&self.secret)
+            .ear_key()
+            .unwrap();
         let generation = self.next.as_ref().map(|next| {
-            let (old, new) = (self.secret.wrapper_key().unwrap(), next.wrapper_key().unwrap());
+            let (old, new) = (
+                self.secret.wrapper_key().unwrap(),
+                next.wrapper_key().unwrap(),
+            );
             NextGeneration {
                 ear_key: ear.secret().duplicate(),
                 wrapper: Some(wrap_previous(&new, self.id, self.generation, &old).unwrap()),
             }
         });
-        let key_check = key_check(&self.creator.leaf_key, self.id, epoch, &commit, &ear, &sender_key);
+        let key_check = key_check(
+            &self.creator.leaf_key,
+            self.id,
+            epoch,
+            &commit,
+            &ear,
+            &sender_key,
+        );
         RequestBody::Commit(Box::new(CommitRequest {
             access: self.access(),
             intent: CommitIntent::Apply,
@@ -390,7 +430,9 @@ impl BigGroup {
             },
             key_check,
             identity_entries: List::new(entries).unwrap(),
-            welcome: bundle.to_welcome_msg().map(|w| self.welcome(&w, added, epoch)),
+            welcome: bundle
+                .to_welcome_msg()
+                .map(|w| self.welcome(&w, added, epoch)),
         }))
     }
 
@@ -493,7 +535,11 @@ impl BigGroup {
     }
 
     /// The tree and GroupInfo are the creator's own: the same as the hub's, and sooner there.
-    fn external_commit(&self, device: &Device, proof: LeafProof) -> (CommitMessageBundle, Secret32) {
+    fn external_commit(
+        &self,
+        device: &Device,
+        proof: LeafProof,
+    ) -> (CommitMessageBundle, Secret32) {
         let crypto = self.provider.crypto();
         let key = &self.creator.leaf_key;
         let info = self.group.export_group_info(crypto, key, false).unwrap();
@@ -502,13 +548,19 @@ impl BigGroup {
         };
         let info = info.tls_serialize_detached().unwrap();
         let info = VerifiableGroupInfo::tls_deserialize_exact_bytes(&info).unwrap();
-        let tree = self.group.export_ratchet_tree().tls_serialize_detached().unwrap();
+        let tree = self
+            .group
+            .export_ratchet_tree()
+            .tls_serialize_detached()
+            .unwrap();
         let aad = aad(self.generation, false, vec![proof]);
         let provider = OpenMlsRustCrypto::default();
         let config = MlsGroupJoinConfig::builder()
             .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
             .build();
-        let parameters = LeafNodeParameters::builder().with_capabilities(capabilities()).build();
+        let parameters = LeafNodeParameters::builder()
+            .with_capabilities(capabilities())
+            .build();
         let (group, bundle) = MlsGroup::external_commit_builder()
             .with_config(config)
             .with_aad(encode(&aad).unwrap())
@@ -521,7 +573,9 @@ impl BigGroup {
             .unwrap()
             .create_group_info(true)
             .use_ratchet_tree_extension(false)
-            .build(provider.rand(), provider.crypto(), &device.leaf_key, |_| true)
+            .build(provider.rand(), provider.crypto(), &device.leaf_key, |_| {
+                true
+            })
             .unwrap()
             .finalize(&provider)
             .unwrap();
@@ -536,7 +590,9 @@ impl BigGroup {
         let ProcessedMessageContent::StagedCommitMessage(staged) = processed.into_content() else {
             panic!("not a commit");
         };
-        self.group.merge_staged_commit(&self.provider, *staged).unwrap();
+        self.group
+            .merge_staged_commit(&self.provider, *staged)
+            .unwrap();
     }
 }
 
@@ -550,7 +606,11 @@ fn aad(generation: u64, moves: bool, proofs: Vec<LeafProof>) -> CommitAad {
     CommitAad {
         format: COMMIT_AAD_FORMAT,
         generation,
-        generation_step: if moves { GenerationStep::Moves } else { GenerationStep::Stays },
+        generation_step: if moves {
+            GenerationStep::Moves
+        } else {
+            GenerationStep::Stays
+        },
         proofs: List::new(proofs).unwrap(),
         invite_code: None,
         request_id: None,

@@ -42,7 +42,8 @@ impl Device {
             rejoin: 0,
         };
         let user_secret = UserSecret::new(Secret32::new(seed("user", group_id, user, 0)));
-        let client_secret = ClientSecret::new(Secret32::new(seed("client", group_id, user, device)));
+        let client_secret =
+            ClientSecret::new(Secret32::new(seed("client", group_id, user, device)));
         let client_key = SigningKey::from_seed(&seed("identity", group_id, user, device));
         let account = SigningKey::from_seed(&seed("account", group_id, user, 0));
         let uri = |text: String| IdentifierUri::new(text).unwrap();
@@ -99,8 +100,15 @@ impl Device {
         salt: [u8; 16],
     ) -> IdentityEntry {
         let (credential, link) = (&self.credential, &self.link);
-        seal_identity_entry(wrapper, generation, self.group_id, credential, link, Salt(salt))
-            .unwrap()
+        seal_identity_entry(
+            wrapper,
+            generation,
+            self.group_id,
+            credential,
+            link,
+            Salt(salt),
+        )
+        .unwrap()
     }
 
     /// Both signatures with which this device lets in another one of its user's.

@@ -35,7 +35,11 @@ fn body_range(received: &[u8]) -> Option<std::ops::Range<usize>> {
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     let length = text
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length: ")
+                .map(str::to_owned)
+        })
         .unwrap();
     Some(head..head + length.parse::<usize>().unwrap())
 }
@@ -57,7 +61,10 @@ impl Http {
             domain: Domain::new(address.to_string()).unwrap(),
             signature_key: SignatureKey::new(vec![0; 32]).unwrap(),
         };
-        let request = format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", media::DIRECTORY);
+        let request = format!(
+            "GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            media::DIRECTORY
+        );
         let directory = String::from_utf8(http.send(request.as_bytes())).unwrap();
         let field = |name: &str| {
             let begin = directory.find(&format!(r#""{name}":""#)).unwrap() + name.len() + 4;

@@ -102,7 +102,11 @@ impl ServerProcess {
     pub fn cpu(&self) -> Duration {
         let stat = self.status("stat");
         let fields = stat[stat.rfind(')').unwrap() + 2..].split(' ');
-        let ticks: u64 = fields.skip(11).take(2).map(|f| f.parse::<u64>().unwrap()).sum();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|f| f.parse::<u64>().unwrap())
+            .sum();
         Duration::from_millis(ticks * 10)
     }
 

@@ -1,6 +1,8 @@
 //! Owns a WebSocket client that costs little: a reader of streams among a thousand.
 
-use sordino_wire::{List, ReadStreams, StreamId, StreamPages, StreamRead, encode, exact, media};
+use sordino_wire::{
+    DsResponse, List, ReadStreams, ResponseBody, StreamId, StreamPages, StreamRead, encode, media,
+};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -68,7 +70,11 @@ impl Socket {
                 continue;
             }
             let payload = &self.buffer[header..header + length];
-            let pages = (opcode == BINARY).then(|| exact(payload).unwrap());
+            let pages =
+                (opcode == BINARY).then(|| match DsResponse::parse(payload).unwrap().body {
+                    ResponseBody::Streams(pages) => pages,
+                    other => panic!("unexpected: {other:?}"),
+                });
             let ping = (opcode == PING).then(|| payload.to_vec());
             self.consume(header + length);
             if let Some(payload) = ping {
@@ -87,8 +93,14 @@ impl Socket {
         };
         assert!(first & 0x80 != 0, "frames are whole");
         let (header, length) = match second {
-            126 => (4, usize::from(u16::from_be_bytes(received.get(2..4)?.try_into().unwrap()))),
-            127 => (10, u64::from_be_bytes(received.get(2..10)?.try_into().unwrap()) as usize),
+            126 => (
+                4,
+                usize::from(u16::from_be_bytes(received.get(2..4)?.try_into().unwrap())),
+            ),
+            127 => (
+                10,
+                u64::from_be_bytes(received.get(2..10)?.try_into().unwrap()) as usize,
+            ),
             short => (2, usize::from(short)),
         };
         Some((first & 0x0f, header, length))
@@ -98,7 +110,11 @@ impl Socket {
         if self.filled == self.buffer.len() {
             self.buffer.resize(self.filled * 2, 0);
         }
-        let read = self.stream.read(&mut self.buffer[self.filled..]).await.unwrap();
+        let read = self
+            .stream
+            .read(&mut self.buffer[self.filled..])
+            .await
+            .unwrap();
         assert!(read > 0, "the server hung up");
         self.filled += read;
     }

@@ -18,7 +18,10 @@ pub trait Transport {
 
 /// Seconds since 1970.
 pub fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 /// Asks with possession alone.

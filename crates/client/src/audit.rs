@@ -59,7 +59,11 @@ fn of_group(group: &LoadedGroup) -> Result<Vec<Trace>> {
         of_generation(&mut traces, &EarKey::new(known.ear_key.duplicate()))?;
     }
     push(&mut traces, "stream id", &group.stream()?.0);
-    push(&mut traces, "sender key", group.sender_key()?.secret().expose());
+    push(
+        &mut traces,
+        "sender key",
+        group.sender_key()?.secret().expose(),
+    );
     for member in group.members()?.iter() {
         of_member(&mut traces, &member.credential);
         push(&mut traces, "encryption key", &member.encryption_key);
@@ -71,7 +75,11 @@ fn of_generation(traces: &mut Vec<Trace>, ear_key: &EarKey) -> Result<()> {
     push(traces, "locator", &ear_key.locator("head")?.0);
     push(traces, "record key", ear_key.head_key()?.secret().expose());
     push(traces, "record key", ear_key.tree_key()?.secret().expose());
-    push(traces, "delivery key", ear_key.delivery_key()?.secret().expose());
+    push(
+        traces,
+        "delivery key",
+        ear_key.delivery_key()?.secret().expose(),
+    );
     Ok(())
 }
 

@@ -90,8 +90,7 @@ impl Client {
         Group::new(Arc::clone(&self.core), id)
     }
 
-    /// Forgets a group that is over for this device, keys and all. Messages already kept stay
-    /// unreadable in the vault.
+    /// Forgets a group that is over for this device: keys, state and messages.
     pub async fn forget(&self, id: GroupId) -> Result<()> {
         match self.core.status(id).await? {
             GroupStatus::Active | GroupStatus::Recovering => {
@@ -243,6 +242,8 @@ impl Client {
         generation: GenerationRecord,
         entrance: &Entrance,
     ) -> Result<Group> {
+        let cell = self.core.cell(id);
+        let _turn = cell.turn.lock().await;
         match self.core.status(id).await {
             Ok(GroupStatus::Active | GroupStatus::Recovering | GroupStatus::Halted) => {
                 return Err(ClientError::Inactive(GroupStatus::Active));
@@ -270,12 +271,7 @@ impl Client {
             external: None,
         };
         self.core.install(group, step).await?;
-        let cell = self.core.cell(id);
-        let entered = {
-            let _turn = cell.turn.lock().await;
-            self.core.enter(id, entrance).await
-        };
-        match entered {
+        match self.core.enter(id, entrance).await {
             Ok(()) => Ok(self.at(id)),
             // It is repeated by the next sync.
             Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
@@ -313,7 +309,7 @@ impl Client {
                 &crate::mls::signer(&made.key),
             )
             .map_err(crate::error::mls("the proposal cannot be made"))?;
-            let bytes = crate::engine::commit_build::message_bytes(&message)?;
+            let bytes = crate::engine::commit_request::message_bytes(&message)?;
             let body = RequestBody::Proposals(ProposalsRequest {
                 access: access(link),
                 proposals: List::new(vec![HandshakeBytes::new(bytes)?])?,

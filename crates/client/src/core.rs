@@ -5,8 +5,8 @@
 
 use crate::clock::{Clock, HubTime};
 use crate::device::Device;
-use crate::engine::commit_build::{Delays, Tools};
 use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::tools::{Delays, Tools};
 use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, Result, VaultError};
@@ -275,6 +275,14 @@ impl Core {
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
         let mut batch = Batch::default();
+        let messages = match place.as_ref() {
+            Some(group) => group.state.messages,
+            None => LoadedGroup::load(&self.vault, id, &self.entropy)?
+                .map_or(0, |group| group.state.messages),
+        };
+        for number in 0..messages {
+            batch.delete(crate::records::message_name(id, number));
+        }
         batch.delete(crate::records::keys_name(id));
         batch.delete(crate::records::state_name(id));
         batch.delete(crate::records::mls_name(id));

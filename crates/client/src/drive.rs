@@ -305,7 +305,7 @@ impl Core {
         id: GroupId,
         make: impl Fn(
             &mut crate::engine::state::LoadedGroup,
-            &crate::engine::commit_build::Tools<'_>,
+            &crate::engine::tools::Tools<'_>,
         ) -> Result<Vec<u8>>,
     ) -> Result<std::result::Result<(), Reject>> {
         for _ in 0..3 {

@@ -116,6 +116,11 @@ pub enum Event {
         /// Which.
         group: GroupId,
     },
+    /// A join that was interrupted did not come about; it can be tried again.
+    JoinFailed {
+        /// Which.
+        group: GroupId,
+    },
     /// A message arrived, or one's own came back from the hub.
     Message {
         /// In which group.

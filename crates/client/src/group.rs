@@ -323,9 +323,11 @@ impl Group {
                 Ok(())
             })
             .await?;
-        self.core.tend(self.id).await?;
+        let cell = self.core.cell(self.id);
+        let _turn = cell.turn.lock().await;
+        self.core.tend_in_turn(self.id).await?;
         self.core.catch_up(self.id).await?;
-        self.core.tend(self.id).await
+        self.core.tend_in_turn(self.id).await
     }
 
     /// Asks the hub who is in the group and compares.

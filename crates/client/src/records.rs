@@ -150,6 +150,8 @@ pub(crate) struct StateRecord {
     pub(crate) status: GroupStatus,
     /// The next number to read in the stream of the current generation.
     pub(crate) cursor: u64,
+    /// The epoch in which this device came in: what is older was not for it.
+    pub(crate) joined_epoch: u64,
     /// The highest counter seen.
     pub(crate) counter: u64,
     /// The hub's time at which this device saw the generation begin.
@@ -181,6 +183,7 @@ impl StateRecord {
             format: FORMAT,
             status,
             cursor,
+            joined_epoch: 0,
             counter,
             generation_started_s: now_s,
             identities: Vec::new(),
@@ -288,10 +291,19 @@ pub(crate) enum Trouble {
         commit_hash: Digest,
         /// The epoch it starts.
         epoch: u64,
+        /// The random keys that open the state on the way back, once drawn.
+        spare: Option<SpareKeys>,
     },
     /// Entries are missing, or the MLS state is.
     #[tls_codec(discriminant = 3)]
     Lost,
+}
+
+/// Random keys under which a member has the state sealed where it cannot derive the right ones.
+#[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+pub(crate) struct SpareKeys {
+    pub(crate) ear_key: Secret32,
+    pub(crate) sender_key: Secret32,
 }
 
 /// A key request of this device.

@@ -2,7 +2,6 @@
 //!
 //! Invariant: the defaults are the careful ones: closed, anonymous senders, identities for members.
 
-use crate::error::Result;
 use sordino_crypto::sha256;
 use sordino_wire::{
     Digest, IdentityRule, JoinRule, List, POLICY_FORMAT, Permission, PolicySummary, SenderRule,
@@ -46,13 +45,11 @@ impl GroupSettings {
         Self::default()
     }
 
-    /// Whoever has the invite link comes in.
-    pub fn by_invite() -> Result<Self> {
-        let mut code = [0u8; 32];
-        getrandom::fill(&mut code).map_err(|_| crate::ClientError::OutOfBounds)?;
+    /// Whoever has the invite link comes in. The code is drawn when the group is made.
+    pub fn by_invite() -> Self {
         let mut settings = Self::default();
-        settings.set_invite_code(Digest(code));
-        Ok(settings)
+        settings.policy.join = JoinRule::Invite;
+        settings
     }
 
     /// Whoever has the room's keys comes in.
@@ -110,9 +107,12 @@ impl GroupSettings {
         self
     }
 
-    fn set_invite_code(&mut self, code: Digest) {
-        self.policy.join = JoinRule::Invite;
-        self.policy.invite_code_hash = Some(sha256(code.as_ref()));
-        self.invite_code = Some(code);
+    /// Draws the invite code that the policy lacks.
+    pub(crate) fn complete(&mut self, fresh_code: [u8; 32]) {
+        if self.policy.join == JoinRule::Invite && self.policy.invite_code_hash.is_none() {
+            let code = self.invite_code.unwrap_or(Digest(fresh_code));
+            self.policy.invite_code_hash = Some(sha256(code.as_ref()));
+            self.invite_code = Some(code);
+        }
     }
 }

@@ -78,7 +78,8 @@ impl Core {
     }
 
     async fn process(&self, id: GroupId, from: u64, page: &StreamPage) -> Result<bool> {
-        let empty = page.entries.is_empty() && (from == 0 || page.oldest <= from);
+        let in_place = from == 0 || (page.oldest <= from && from <= page.next);
+        let empty = page.entries.is_empty() && in_place;
         if empty {
             return Ok(false);
         }

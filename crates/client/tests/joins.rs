@@ -18,7 +18,7 @@ async fn by_invite_unidentified_then_identified() {
     let world = World::start().await;
     let alice = world.user("alice").await;
     let bob = world.user("bob").await;
-    let settings = GroupSettings::by_invite().unwrap();
+    let settings = GroupSettings::by_invite();
     let at_alice = alice.create_group(settings).await.unwrap();
     let text = link_to_text(&at_alice.invite_link().await.unwrap()).unwrap();
     let link = link_from_text(&text).unwrap();
@@ -43,7 +43,7 @@ async fn a_removal_voids_links() {
     let alice = world.user("alice").await;
     let bob = world.user("bob").await;
     let carol = world.user("carol").await;
-    let settings = GroupSettings::by_invite().unwrap();
+    let settings = GroupSettings::by_invite();
     let at_alice = alice.create_group(settings).await.unwrap();
     let at_bob = add(&at_alice, &bob).await;
     let link = at_alice.invite_link().await.unwrap();
@@ -60,7 +60,7 @@ async fn a_wrong_code_is_refused() {
     let world = World::start().await;
     let alice = world.user("alice").await;
     let bob = world.user("bob").await;
-    let settings = GroupSettings::by_invite().unwrap();
+    let settings = GroupSettings::by_invite();
     let at_alice = alice.create_group(settings).await.unwrap();
     let mut link = at_alice.invite_link().await.unwrap();
     link.code = Some(sordino_wire::Digest([0; 32]));

@@ -124,7 +124,11 @@ pub struct Hub {
 
 impl Hub {
     /// A hub with its own signature key (the external sender of its groups) and its keys at rest.
-    pub fn new(config: HubConfig, signing_key: &SigningKey, outer: Arc<OuterKeys>) -> Result<Self, Fault> {
+    pub fn new(
+        config: HubConfig,
+        signing_key: &SigningKey,
+        outer: Arc<OuterKeys>,
+    ) -> Result<Self, Fault> {
         let signature_key = signing_key.public();
         let signer = SignatureKeyPair::from_raw(
             openmls_traits::types::SignatureScheme::ED25519,

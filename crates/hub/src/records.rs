@@ -5,10 +5,10 @@
 
 use crate::outcome::{Fault, LogHandle, Put, RecordVersion, StoreKey};
 use rand_core::RngCore;
-use sordino_wire::Secret32;
 use sordino_crypto::{
     Address, LayerKey, OuterKeys, PadClass, Space, open_layer, pad, seal_layer, unpad,
 };
+use sordino_wire::Secret32;
 
 /// A page of a log.
 pub struct LogPage {

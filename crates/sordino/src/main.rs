@@ -2,6 +2,7 @@
 //!
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
+mod demo;
 mod logging;
 mod serve;
 
@@ -20,11 +21,14 @@ struct Arguments {
 enum Command {
     /// Serve as a hub.
     Serve(serve::Arguments),
+    /// Run a hub and clients on this machine, do the main job, and check what came of it
+    Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
     }
 }
 

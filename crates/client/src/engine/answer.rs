@@ -2,9 +2,10 @@
 //!
 //! Invariant: the group's secret is sealed to a key that a current leaf signed for, and to no other.
 
-use crate::engine::commit_build::{Tools, message_bytes};
+use crate::engine::commit_request::message_bytes;
 use crate::engine::process::SUCCESSOR_LABEL;
 use crate::engine::state::LoadedGroup;
+use crate::engine::tools::Tools;
 use crate::envelope::Signing;
 use crate::error::{ClientError, Result, mls};
 use crate::mls::signer;

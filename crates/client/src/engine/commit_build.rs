@@ -1,122 +1,30 @@
-//! Owns the making of a member's commit, from a plan to the bytes of a request.
+//! Owns the making of a member's commit, from a plan to a pending commit of MLS.
 //!
 //! Invariant: the commit has passed the rules of the hub before it is kept, and it is kept, with
 //! the keys it exports, before anything is sent (page 2.4, rule 5).
 
-use crate::device::{Device, Leaf};
+use crate::device::Leaf;
+use crate::engine::commit_request::{CommitParts, Draft, FreshKeys, parts};
 use crate::engine::plan::{Joiner, Plan};
-use crate::engine::roster::credential_hash;
 use crate::engine::state::{LoadedGroup, Step};
-use crate::entropy::Entropy;
-use crate::envelope::{Occasion, Signing, seal};
+use crate::engine::tools::Tools;
 use crate::error::{ClientError, Result, mls};
 use crate::mls::{Exporter, credential_with_key, signer};
-use crate::raw::{HookContext, RequestHook};
-use crate::records::{GenerationRecord, IdentityRecord, PendingCommit};
 use openmls::ciphersuite::hash_ref::ProposalRef;
 use openmls::component::ComponentId;
 use openmls::messages::proposals::{AppDataUpdateProposal, Proposal};
-use openmls::prelude::{
-    CommitMessageBundle, LeafNodeIndex, MlsMessageOut, NewSignerBundle, OpenMlsProvider, Sender,
-};
-use sordino_crypto::{
-    EarKey, GroupSecret, SenderKey, WrapperKey, keys_hash, make_key_object, seal_identity_entry,
-    seal_key_object, sha256, wrap_previous,
-};
+use openmls::prelude::{LeafNodeIndex, NewSignerBundle, OpenMlsProvider, Sender};
 use sordino_rules::{
-    Before, CommitView, LEAF_PROOF_LABEL, Operation, PendingKind, RequiredAuth, Verdict, allows,
-    check_commit, leaf_proof_tbs, resolve_app_data,
+    Before, CommitView, LEAF_PROOF_LABEL, PendingKind, Verdict, allows, check_commit,
+    leaf_proof_tbs, resolve_app_data,
 };
 use sordino_wire::limits::GENERATION_MAX_DAYS;
 use sordino_wire::{
-    Authentication, COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, CommitRequest, Digest,
-    DsRequest, GenerationStep, HandshakeBytes, IdentityEntry, IdentityRule, JoinerDelivery,
-    KeyCheck, KeyCheckTbs, LeafOperation, LeafProof, List, NextGeneration, NextKeys,
-    POLICY_COMPONENT, PartialGroupInfo, RequestBody, Salt, SignatureBytes, WelcomeBundle, encode,
-    exact,
+    COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, GenerationStep, IdentityRule,
+    LeafOperation, LeafProof, List, POLICY_COMPONENT, encode,
 };
-use tls_codec::{Serialize as _, VLBytes};
 
 const DAY_S: u64 = 86_400;
-/// The label of a [`KeyCheck`]'s signature.
-pub(crate) const KEY_CHECK_LABEL: &str = "KeyCheck";
-
-/// What every step that makes a request needs.
-pub(crate) struct Tools<'a> {
-    pub(crate) device: &'a Device,
-    pub(crate) entropy: &'a Entropy,
-    /// The hub's time, floored to a minute.
-    pub(crate) time_s: u64,
-    pub(crate) hook: Option<&'a RequestHook>,
-    pub(crate) delays: Delays,
-}
-
-/// The longest random delays before doing what one member must do and any could.
-#[derive(Clone, Copy, Debug)]
-pub struct Delays {
-    /// Before a key request is answered.
-    pub answer_s: u64,
-    /// Before a generation's keys are confirmed.
-    pub confirm_s: u64,
-    /// Before somebody who leaves is removed.
-    pub remove_s: u64,
-}
-
-impl Default for Delays {
-    fn default() -> Self {
-        Self {
-            answer_s: 5,
-            confirm_s: 5,
-            remove_s: 20,
-        }
-    }
-}
-
-impl Tools<'_> {
-    /// Applies the hook, signs and pads.
-    pub(crate) fn seal(
-        &self,
-        group: &LoadedGroup,
-        epoch: u64,
-        mut body: RequestBody,
-        signing: &Signing<'_>,
-        inner_key: Option<&sordino_crypto::SigningKey>,
-    ) -> Result<Vec<u8>> {
-        if let Some(hook) = self.hook {
-            let context = HookContext {
-                group_id: group.id(),
-                leaf_key: inner_key,
-                epoch,
-            };
-            hook(&mut body, &context);
-        }
-        seal(body, signing, &self.occasion(group, epoch))
-    }
-
-    fn occasion<'a>(&self, group: &'a LoadedGroup, epoch: u64) -> Occasion<'a> {
-        Occasion {
-            hub_domain: group.domain(),
-            group_id: group.id(),
-            epoch,
-            time_s: self.time_s,
-            nonce: self.entropy.array(),
-        }
-    }
-}
-
-/// The keys of the epoch that a commit starts.
-pub(crate) struct FreshKeys {
-    pub(crate) sender_key: SenderKey,
-    /// Where the generation moves.
-    pub(crate) secret: Option<GroupSecret>,
-}
-
-/// What a commit consists of on the wire.
-pub(crate) struct CommitParts {
-    pub(crate) commit: Vec<u8>,
-    pub(crate) welcome: Option<Vec<u8>>,
-    pub(crate) group_info: PartialGroupInfo,
-}
 
 impl LoadedGroup {
     /// Makes a commit and the request that carries it, and notes both as pending.
@@ -139,8 +47,16 @@ impl LoadedGroup {
         let verdict = self.judge_own(&aad, plan.intent(), step.now_s)?;
         let keys = self.fresh_keys(verdict.moves_generation)?;
         let joiners = self.in_commit_order(joiners)?;
-        let body = self.assemble(tools, plan, &verdict, parts, &keys, &new_leaf, &joiners)?;
-        self.note_pending(tools, plan, &verdict, body, keys, rotation, joiners)
+        let draft = Draft {
+            plan,
+            verdict,
+            parts,
+            keys,
+            rotation,
+            new_leaf,
+            joiners,
+        };
+        self.finish_commit(tools, draft)
     }
 
     fn next_rotation(&self, plan: &Plan) -> Result<u32> {
@@ -389,328 +305,6 @@ impl LoadedGroup {
             inbox,
         })
     }
-
-    #[allow(clippy::too_many_arguments)]
-    fn assemble(
-        &self,
-        tools: &Tools<'_>,
-        plan: &Plan,
-        verdict: &Verdict,
-        parts: CommitParts,
-        keys: &FreshKeys,
-        new_leaf: &Leaf,
-        joiners: &[Joiner],
-    ) -> Result<CommitRequest> {
-        let after = self.after(keys)?;
-        let links: Vec<(
-            &sordino_wire::PseudonymousCredential,
-            sordino_wire::IdentityLink,
-        )> = if plan.is_update() {
-            vec![(
-                &new_leaf.credential,
-                tools.device.link(&new_leaf.credential)?,
-            )]
-        } else {
-            joiners
-                .iter()
-                .filter_map(|joiner| Some((&joiner.credential, joiner.link.clone()?)))
-                .collect()
-        };
-        let entries = match verdict.entry_leaves.is_empty() {
-            true => Vec::new(),
-            false => self.seal_entries(tools, &after, &links)?,
-        };
-        verdict
-            .check_entries(entries.len())
-            .map_err(ClientError::NotAllowed)?;
-        let welcome = match &parts.welcome {
-            Some(welcome) => Some(self.welcome_bundle(tools, welcome, &after, new_leaf, joiners)?),
-            None => None,
-        };
-        let epoch = self.epoch()?.saturating_add(1);
-        self.commit_request(
-            plan.intent(),
-            parts,
-            keys,
-            epoch,
-            new_leaf,
-            entries,
-            welcome,
-        )
-    }
-
-    /// The request, with its key check.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn commit_request(
-        &self,
-        intent: CommitIntent,
-        parts: CommitParts,
-        keys: &FreshKeys,
-        epoch: u64,
-        new_leaf: &Leaf,
-        entries: Vec<IdentityEntry>,
-        welcome: Option<WelcomeBundle>,
-    ) -> Result<CommitRequest> {
-        let after = self.after(keys)?;
-        Ok(CommitRequest {
-            access: self.access()?,
-            intent,
-            key_check: key_check(
-                self.id(),
-                epoch,
-                &parts.commit,
-                &after.ear_key,
-                &keys.sender_key,
-                &new_leaf.key,
-            )?,
-            commit: HandshakeBytes::new(parts.commit)?,
-            group_info: parts.group_info,
-            next: self.next_keys(keys)?,
-            identity_entries: List::new(entries)?,
-            welcome,
-        })
-    }
-
-    /// The keys in force after a commit.
-    pub(crate) fn after(&self, keys: &FreshKeys) -> Result<After> {
-        let generation = self.generation()?;
-        Ok(match &keys.secret {
-            Some(secret) => After {
-                generation: generation.saturating_add(1),
-                ear_key: secret.ear_key()?,
-                secret: Some(secret.duplicate()),
-            },
-            None => After {
-                generation,
-                ear_key: self.ear_key()?,
-                secret: self.group_secret()?,
-            },
-        })
-    }
-
-    fn next_keys(&self, keys: &FreshKeys) -> Result<NextKeys> {
-        let generation = match &keys.secret {
-            None => None,
-            Some(secret) => {
-                let next = secret.wrapper_key()?;
-                let wrapper = match self.wrapper_key()? {
-                    Some(previous) => Some(wrap_previous(
-                        &next,
-                        self.id(),
-                        self.generation()?,
-                        &previous,
-                    )?),
-                    None => None,
-                };
-                Some(NextGeneration {
-                    ear_key: secret.ear_key()?.secret().duplicate(),
-                    wrapper,
-                })
-            }
-        };
-        Ok(NextKeys {
-            sender_key: keys.sender_key.secret().duplicate(),
-            generation,
-        })
-    }
-
-    /// Seals identity links for the generation after a commit.
-    pub(crate) fn seal_entries(
-        &self,
-        tools: &Tools<'_>,
-        after: &After,
-        links: &[(
-            &sordino_wire::PseudonymousCredential,
-            sordino_wire::IdentityLink,
-        )],
-    ) -> Result<Vec<IdentityEntry>> {
-        let wrapper = after.wrapper_key()?;
-        links
-            .iter()
-            .map(|(credential, link)| {
-                let salt = Salt(tools.entropy.array());
-                Ok(seal_identity_entry(
-                    &wrapper,
-                    after.generation,
-                    self.id(),
-                    credential,
-                    link,
-                    salt,
-                )?)
-            })
-            .collect()
-    }
-
-    fn welcome_bundle(
-        &self,
-        tools: &Tools<'_>,
-        welcome: &[u8],
-        after: &After,
-        new_leaf: &Leaf,
-        joiners: &[Joiner],
-    ) -> Result<WelcomeBundle> {
-        let secret = after.secret.as_ref().ok_or(ClientError::SecretUnknown)?;
-        let mut deliveries = Vec::new();
-        for joiner in joiners {
-            let recipient = joiner.key_package.hpke_init_key().as_slice();
-            let object = make_key_object(
-                tools.device.client_key(),
-                tools.device.credential(),
-                self.domain(),
-                self.id(),
-                self.epoch()?.saturating_add(1),
-                after.generation,
-                secret,
-                &new_leaf.key.public(),
-                sha256(welcome),
-                recipient,
-            )?;
-            let mut rng = tools.entropy.clone();
-            deliveries.push(JoinerDelivery {
-                inbox: joiner.inbox.clone(),
-                key_object: seal_key_object(recipient, &object, &mut rng)?,
-            });
-        }
-        Ok(WelcomeBundle {
-            welcome: sordino_wire::Bytes::new(welcome.to_vec())?,
-            joiners: List::new(deliveries)?,
-        })
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn note_pending(
-        &mut self,
-        tools: &Tools<'_>,
-        plan: &Plan,
-        verdict: &Verdict,
-        body: CommitRequest,
-        keys: FreshKeys,
-        rotation: u32,
-        joiners: Vec<Joiner>,
-    ) -> Result<()> {
-        let leaf = self.leaf(tools.device)?;
-        let new_leaf = self.leaf_at(tools.device, rotation)?;
-        let epoch = self.epoch()?;
-        let index = self.own_index()?;
-        let commit_hash = sha256(body.commit.as_slice());
-        let signing = match verdict.auth {
-            RequiredAuth::PseudonymousUser => Signing::User {
-                index,
-                key: &leaf.key,
-                user_key: &leaf.user_key,
-            },
-            RequiredAuth::Leaf | RequiredAuth::Joiner => Signing::Leaf {
-                index,
-                key: &leaf.key,
-            },
-        };
-        let body = RequestBody::Commit(Box::new(body));
-        let request = tools.seal(self, epoch, body, &signing, Some(&new_leaf.key))?;
-        let identities = new_identities(tools, plan, verdict, &new_leaf, joiners)?;
-        let next = self.next_generation(&keys)?;
-        let invite_code = match plan {
-            Plan::ChangePolicy { invite_code, .. } => *invite_code,
-            _ => None,
-        };
-        self.keys.rotation_in_flight = plan.rotates().then_some(rotation);
-        self.state.pending = Some(PendingCommit {
-            commit_hash,
-            epoch,
-            request: VLBytes::new(request),
-            rotation,
-            operation: operation_number(verdict.operation),
-            next,
-            identities,
-            invite_code,
-            pays_identity: u8::from(plan.is_update()),
-        });
-        Ok(())
-    }
-
-    /// The same commit with a new time and nonce.
-    pub(crate) fn sign_commit_again(
-        &self,
-        tools: &Tools<'_>,
-        pending: &PendingCommit,
-    ) -> Result<Vec<u8>> {
-        let old = DsRequest::parse(pending.request.as_slice()).map_err(ClientError::NotAllowed)?;
-        let leaf = self.leaf(tools.device)?;
-        let index = self.own_index()?;
-        let signing = match old.request.auth {
-            Authentication::PseudonymousUser { .. } => Signing::User {
-                index,
-                key: &leaf.key,
-                user_key: &leaf.user_key,
-            },
-            _ => Signing::Leaf {
-                index,
-                key: &leaf.key,
-            },
-        };
-        let occasion = tools.occasion(self, pending.epoch);
-        seal(old.request.body, &signing, &occasion)
-    }
-
-    /// The record of the generation that fresh keys start.
-    pub(crate) fn next_generation(&self, keys: &FreshKeys) -> Result<Option<GenerationRecord>> {
-        Ok(match &keys.secret {
-            Some(secret) => Some(GenerationRecord {
-                generation: self.generation()?.saturating_add(1),
-                ear_key: secret.ear_key()?.secret().duplicate(),
-                group_secret: Some(secret.secret().duplicate()),
-            }),
-            None => None,
-        })
-    }
-}
-
-/// The keys in force after a commit.
-pub(crate) struct After {
-    pub(crate) generation: u64,
-    pub(crate) ear_key: EarKey,
-    pub(crate) secret: Option<GroupSecret>,
-}
-
-impl After {
-    fn wrapper_key(&self) -> Result<WrapperKey> {
-        let secret = self.secret.as_ref().ok_or(ClientError::SecretUnknown)?;
-        Ok(secret.wrapper_key()?)
-    }
-}
-
-fn new_identities(
-    tools: &Tools<'_>,
-    plan: &Plan,
-    verdict: &Verdict,
-    new_leaf: &Leaf,
-    joiners: Vec<Joiner>,
-) -> Result<Vec<IdentityRecord>> {
-    if verdict.entry_leaves.is_empty() {
-        return Ok(Vec::new());
-    }
-    if plan.is_update() {
-        return Ok(vec![IdentityRecord {
-            credential: credential_hash(&new_leaf.credential)?,
-            link: tools.device.link(&new_leaf.credential)?,
-        }]);
-    }
-    let mut records = Vec::new();
-    for joiner in joiners {
-        if let Some(link) = joiner.link {
-            records.push(IdentityRecord {
-                credential: credential_hash(&joiner.credential)?,
-                link,
-            });
-        }
-    }
-    Ok(records)
-}
-
-fn operation_number(operation: Operation) -> u8 {
-    let place = Operation::ALL.iter().position(|row| *row == operation);
-    place
-        .and_then(|place| u8::try_from(place).ok())
-        .unwrap_or(u8::MAX)
 }
 
 fn policy_proposal(plan: &Plan) -> Result<Option<Proposal>> {
@@ -720,53 +314,4 @@ fn policy_proposal(plan: &Plan) -> Result<Option<Proposal>> {
     let component: ComponentId = POLICY_COMPONENT;
     let update = AppDataUpdateProposal::update(component, encode(policy.as_ref())?);
     Ok(Some(Proposal::AppDataUpdate(Box::new(update))))
-}
-
-/// A committer's statement about the keys it gives.
-pub(crate) fn key_check(
-    group_id: sordino_wire::GroupId,
-    epoch: u64,
-    commit: &[u8],
-    ear_key: &EarKey,
-    sender_key: &SenderKey,
-    new_leaf_key: &sordino_crypto::SigningKey,
-) -> Result<KeyCheck> {
-    let commit_hash: Digest = sha256(commit);
-    let keys_hash = keys_hash(group_id, epoch, ear_key, sender_key)?;
-    let tbs = KeyCheckTbs {
-        group_id,
-        epoch,
-        commit_hash,
-        keys_hash,
-    };
-    Ok(KeyCheck {
-        epoch,
-        commit_hash,
-        keys_hash,
-        signature: new_leaf_key.sign_struct(KEY_CHECK_LABEL, &tbs)?,
-    })
-}
-
-/// The wire parts of what openmls hands out.
-pub(crate) fn parts(bundle: CommitMessageBundle) -> Result<CommitParts> {
-    let info = bundle
-        .group_info()
-        .ok_or(ClientError::Mls("no GroupInfo was made"))?;
-    let group_info = PartialGroupInfo {
-        extensions: sordino_wire::Bytes::new(encode(info.extensions())?)?,
-        signature: exact::<SignatureBytes>(&encode(info.signature())?)?,
-    };
-    let (commit, welcome, _) = bundle.into_messages();
-    Ok(CommitParts {
-        commit: message_bytes(&commit)?,
-        welcome: welcome.as_ref().map(message_bytes).transpose()?,
-        group_info,
-    })
-}
-
-/// An MLSMessage as bytes.
-pub(crate) fn message_bytes(message: &MlsMessageOut) -> Result<Vec<u8>> {
-    message
-        .tls_serialize_detached()
-        .map_err(mls("a message does not serialise"))
 }

@@ -3,9 +3,10 @@
 //! Invariant: what the hub is asked to keep has passed the same checks here.
 
 use crate::device::domain_of;
-use crate::engine::commit_build::{Tools, message_bytes};
+use crate::engine::commit_request::message_bytes;
 use crate::engine::roster::credential_hash;
 use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::tools::Tools;
 use crate::envelope::Signing;
 use crate::error::{ClientError, GroupStatus, Result, mls};
 use crate::mls::{
@@ -47,6 +48,7 @@ pub(crate) fn create(
     if settings.creator_is_admin {
         settings.policy.admins = List::new(vec![leaf.credential.user_pseudonym.clone()])?;
     }
+    settings.complete(tools.entropy.array());
     let policy = settings.policy;
     let extensions = group_context_extensions(site.hub_domain, site.hub_key, &policy)
         .map_err(ClientError::NotAllowed)?;

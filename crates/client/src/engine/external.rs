@@ -4,10 +4,11 @@
 //! the commit; a lost race costs nothing. A resync uses the leaf key that is in the tree.
 
 use crate::device::Leaf;
-use crate::engine::commit_build::{FreshKeys, Tools, parts};
+use crate::engine::commit_request::{Extras, FreshKeys, parts};
 use crate::engine::process::Flow;
 use crate::engine::roster::{credential_hash, open_roster};
 use crate::engine::state::{LoadedGroup, Step, parse};
+use crate::engine::tools::Tools;
 use crate::engine::tree::{leaf_index, tree};
 use crate::envelope::Signing;
 use crate::error::{ClientError, GroupStatus, Result, mls};
@@ -82,7 +83,10 @@ impl LoadedGroup {
         check_tree(&members).map_err(ClientError::NotAllowed)?;
         let keys = self.external_keys(&provider, &group, &start.aad)?;
         let with_entry = entrance.brings_identity() && policy.identities == IdentityRule::All;
-        let entries = self.own_entry(tools, &keys, &start.leaf, with_entry)?;
+        let extras = Extras {
+            entries: self.own_entry(tools, &keys, &start.leaf, with_entry)?,
+            welcome: None,
+        };
         let owes = !entrance.brings_identity() && policy.identities == IdentityRule::All;
         let identities = self.external_identities(
             tools,
@@ -99,8 +103,7 @@ impl LoadedGroup {
             &keys,
             epoch,
             &start.leaf,
-            entries,
-            None,
+            extras,
         )?;
         let next = self.next_generation(&keys)?;
         let record = ExternalRecord {
@@ -347,6 +350,7 @@ impl LoadedGroup {
         self.clear_epoch();
         self.state.last_own_commit = Some(external.commit_hash);
         self.state.status = GroupStatus::Active;
+        self.state.joined_epoch = self.epoch()?;
         self.state.trouble.clear();
         self.state.identities = external.identities;
         self.state.owes_identity = external.owes_identity;

@@ -2,14 +2,14 @@
 //!
 //! Invariant: after a commit, nothing of the former epoch is pending any more.
 
-use crate::engine::commit_build::Tools;
 use crate::engine::process::Flow;
 use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::tools::Tools;
 use crate::error::{GroupStatus, Result};
 use crate::events::Event;
 use crate::records::{DueGeneration, GenerationRecord};
 use sordino_rules::{Member, Operation, Verdict};
-use sordino_wire::{DeliveredCommit, DeliveredProposal};
+use sordino_wire::{DeliveredCommit, DeliveredProposal, IdentityRule};
 
 /// A commit of somebody else, merged.
 pub(crate) struct Merged<'a> {
@@ -44,6 +44,11 @@ impl LoadedGroup {
                 None => false,
             };
             self.enter_generation(step, next);
+            let chain_broken = merged.delivered.wrapper.is_none();
+            if chain_broken && self.policy()?.identities == IdentityRule::All {
+                // Newcomers cannot walk back to this device's entry, so it makes a new one.
+                self.state.owes_identity = 1;
+            }
             if !by_own_user {
                 self.plan_confirmation(tools, step)?;
             }

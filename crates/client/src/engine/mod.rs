@@ -5,6 +5,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod commit_build;
+pub(crate) mod commit_request;
 pub(crate) mod create;
 pub(crate) mod external;
 pub(crate) mod look;
@@ -15,5 +16,6 @@ pub(crate) mod process;
 pub(crate) mod roster;
 pub(crate) mod send;
 pub(crate) mod state;
+pub(crate) mod tools;
 pub(crate) mod tree;
 pub(crate) mod welcome;

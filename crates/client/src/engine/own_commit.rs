@@ -2,9 +2,9 @@
 //!
 //! Invariant: it is merged exactly when the stream delivers it, never on the hub's word alone.
 
-use crate::engine::commit_build::Tools;
 use crate::engine::process::{Flow, operation_of};
 use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::tools::Tools;
 use crate::error::{ClientError, Result, mls};
 use openmls::prelude::OpenMlsProvider;
 use sordino_wire::{DeliveredCommit, Digest};

@@ -3,9 +3,10 @@
 //! Invariant: entries are taken in order and once; nothing in them is believed because the hub
 //! delivered it. Every check of the hub is made again, and what fails one is evidence.
 
-use crate::engine::commit_build::{KEY_CHECK_LABEL, Tools};
+use crate::engine::commit_request::KEY_CHECK_LABEL;
 use crate::engine::merge::Merged;
 use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::tools::Tools;
 use crate::error::{ClientError, GroupStatus, Result, mls};
 use crate::events::{Event, Evidence};
 use crate::mls::{Exporter, protocol_message};
@@ -53,7 +54,8 @@ impl LoadedGroup {
             // Another task has processed it meanwhile.
             return Ok(true);
         }
-        if from != 0 && page.oldest > from {
+        // Entries died unread, or the numbers began again after a long silence or a restore.
+        if from != 0 && (page.oldest > from || page.next < from) {
             return self.gap(step).map(|()| true);
         }
         let mut any = false;
@@ -341,7 +343,11 @@ impl LoadedGroup {
         });
         step.events.push(event);
         let epoch = self.epoch().map_or(0, |epoch| epoch.saturating_add(1));
-        self.note_trouble(Trouble::Unprocessable { commit_hash, epoch });
+        self.note_trouble(Trouble::Unprocessable {
+            commit_hash,
+            epoch,
+            spare: None,
+        });
         Flow::Stop
     }
 

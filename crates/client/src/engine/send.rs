@@ -4,8 +4,9 @@
 //! bytes until the hub has it; it is encrypted again only where the hub certainly refused it. What
 //! arrives is kept once, in the transaction that moves the cursor.
 
-use crate::engine::commit_build::{Tools, message_bytes};
+use crate::engine::commit_request::message_bytes;
 use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::tools::Tools;
 use crate::envelope::Signing;
 use crate::error::{ClientError, Result, mls};
 use crate::events::{Event, Message, Person};
@@ -183,7 +184,7 @@ impl LoadedGroup {
                     self.keep_message(step, &sender, false, content, time_s, epoch)?;
                 }
             }
-            Some(Received::Own) => {}
+            Some(Received::NotForUs) => {}
             None => step.events.push(Event::Undecryptable { group: self.id() }),
         }
         Ok(())
@@ -193,6 +194,9 @@ impl LoadedGroup {
         let message = protocol_message(bytes).ok()?;
         if !matches!(message, ProtocolMessage::PrivateMessage(_)) {
             return None;
+        }
+        if message.epoch().as_u64() < self.state.joined_epoch {
+            return Some(Received::NotForUs);
         }
         let (group, provider) = self.mls_mut().ok()?;
         let processed = group.process_message(provider, message).ok()?;
@@ -208,7 +212,7 @@ impl LoadedGroup {
                     epoch,
                 })
             }
-            ProcessedMessageContent::OwnPrivateMessage => Some(Received::Own),
+            ProcessedMessageContent::OwnPrivateMessage => Some(Received::NotForUs),
             _ => None,
         }
     }
@@ -248,7 +252,8 @@ enum Received {
         content: Vec<u8>,
         epoch: u64,
     },
-    Own,
+    /// Sent by this device in another life, or before it came in.
+    NotForUs,
 }
 
 fn record(message: &Message) -> MessageRecord {

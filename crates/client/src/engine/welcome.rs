@@ -109,6 +109,7 @@ pub(crate) fn join(
         position.counter,
         step.now_s,
     );
+    state.joined_epoch = object.epoch;
     state.identities = opened.identities;
     let loaded = LoadedGroup {
         keys: KeysRecord {

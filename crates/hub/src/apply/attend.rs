@@ -9,7 +9,9 @@ use crate::HubShared;
 use crate::outcome::{Expectation, Fault, Refusal, StoreKey};
 use crate::records::{Records, version_of};
 use crate::reseal::Writer;
-use crate::state::{GroupState, Head, ParkedQuestion, ParkingPlace, Previous, Tombstone, Unconfirmed};
+use crate::state::{
+    GroupState, Head, ParkedQuestion, ParkingPlace, Previous, Tombstone, Unconfirmed,
+};
 use sordino_crypto::{Address, HeadKey, LayerKey, PreviousKey, Space, open_layer, unpad};
 use sordino_rules::Members;
 use sordino_wire::limits::MAX_PARKED_KEY_REQUESTS;

@@ -50,7 +50,14 @@ pub(crate) fn freeze(
     let place = state.opened.store_key;
     let head = &mut state.opened.head;
     head.counter = head.counter.saturating_add(1);
-    attend(&mut writer, records, place, head, &state.mls.members, Some(user))?;
+    attend(
+        &mut writer,
+        records,
+        place,
+        head,
+        &state.mls.members,
+        Some(user),
+    )?;
     head.frozen = Some(request.pointer.clone());
     writer.put_head(&state.ear_key, head)?;
     let event = DeliveryEvent::Frozen(request.pointer.clone());

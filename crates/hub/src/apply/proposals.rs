@@ -61,7 +61,14 @@ pub(crate) fn propose(
     let place = state.opened.store_key;
     let head = &mut state.opened.head;
     head.counter = head.counter.saturating_add(1);
-    attend(&mut writer, records, place, head, &state.mls.members, who.user())?;
+    attend(
+        &mut writer,
+        records,
+        place,
+        head,
+        &state.mls.members,
+        who.user(),
+    )?;
     for item in accepted {
         let delivered = DeliveredProposal {
             proposal: item.message,

@@ -105,7 +105,14 @@ fn add_sender_key(
     let place = state.opened.store_key;
     let head = &mut state.opened.head;
     head.counter = head.counter.saturating_add(1);
-    attend(&mut writer, records, place, head, &state.mls.members, Some(&user))?;
+    attend(
+        &mut writer,
+        records,
+        place,
+        head,
+        &state.mls.members,
+        Some(&user),
+    )?;
     let epoch = head.epoch;
     if !head
         .sender_keys_of(epoch)
@@ -182,12 +189,18 @@ fn seal_from_previous(
     let guard = guard_key(shared, previous.guard)?;
     let guard_value = records.get(&guard)?.ok_or(moved)?;
     let guard_version = version_of(&guard_value).ok_or(Fault::Inconsistent)?;
-    let mut old_head: Head = exact(previous.old_head.as_slice()).map_err(|_| Fault::Inconsistent)?;
+    let mut old_head: Head =
+        exact(previous.old_head.as_slice()).map_err(|_| Fault::Inconsistent)?;
     let oldest = old_head.epoch;
     let locator = ear_key.locator("head")?;
     let tombstone = shared.outer.index().blind(Space::Head, &locator.0)?;
     // Of a version that it never had, so that it is looked at.
-    remember_place(&mut old_head, tombstone, &ear_key.head_key()?, Salt([0; 16]))?;
+    remember_place(
+        &mut old_head,
+        tombstone,
+        &ear_key.head_key()?,
+        Salt([0; 16]),
+    )?;
     let opened = OpenedHead {
         head: old_head,
         store_key,

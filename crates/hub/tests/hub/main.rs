@@ -6,4 +6,6 @@ mod support;
 mod keeping;
 mod operations;
 mod recovery;
+mod refusals;
+mod refused_commits;
 mod scene;

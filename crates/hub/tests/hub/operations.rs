@@ -1,6 +1,8 @@
 //! Every row of the table, end to end.
 
-use crate::scene::{add, add_device, all_agree, all_known, confirm, group_of, group_with, sync_all};
+use crate::scene::{
+    add, add_device, all_agree, all_known, confirm, group_of, group_with, sync_all,
+};
 use crate::support::{Actor, Kind, Plan, Seen, Way, done, policy, rejected};
 use sordino_crypto::{EarKey, sha256};
 use sordino_wire::{
@@ -149,7 +151,11 @@ fn somebody_comes_in_by_an_invite_link_and_names_itself_in_its_first_update() {
     guest.come_in(&mut world, &ear, &Way::Invite(code), false);
     sync_all(&mut world, &mut members);
     let roster = members[0].inspect(&mut world);
-    assert_eq!(members[0].check_roster(&roster).len(), 2, "unidentified so far");
+    assert_eq!(
+        members[0].check_roster(&roster).len(),
+        2,
+        "unidentified so far"
+    );
 
     let head = guest.head_access(0);
     let (asked, answer) = guest.ask_for_keys(&mut world, head);
@@ -342,6 +348,9 @@ fn a_report_reaches_the_members() {
     let (mut world, mut members) = group_of(24, 2);
     done(members[1].report(&mut world, Digest([1; 32])));
     sync_all(&mut world, &mut members);
-    let told = members[0].seen.iter().any(|s| matches!(s, Seen::Reported(_)));
+    let told = members[0]
+        .seen
+        .iter()
+        .any(|s| matches!(s, Seen::Reported(_)));
     assert!(told);
 }

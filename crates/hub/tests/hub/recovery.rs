@@ -50,7 +50,9 @@ fn commit_with_wrong_ear(world: &mut World, cheat: &mut Actor, plan: &Plan) -> E
 fn unprocessable(world: &mut World, cheat: &mut Actor, plan: &Plan) -> sordino_wire::Digest {
     let mut request = cheat.draft(world, plan);
     let next = request.next.generation.as_ref();
-    let ear = next.map_or(duplicate(cheat.ear()), |n| EarKey::new(n.ear_key.duplicate()));
+    let ear = next.map_or(duplicate(cheat.ear()), |n| {
+        EarKey::new(n.ear_key.duplicate())
+    });
     cheat.spoil(&mut request, &ear);
     let hash = request.key_check.commit_hash;
     done(send_commit(world, cheat, request));
@@ -67,7 +69,10 @@ fn a_wrong_sender_key_is_put_right() {
     done(send_commit(&mut world, &members[0], request));
     sync_all(&mut world, &mut members);
     assert!(members[1].seen.iter().any(|s| matches!(s, Seen::Cheat(_))));
-    assert_eq!(rejected(members[1].say(&mut world, b"?")), Reject::BadAuthentication);
+    assert_eq!(
+        rejected(members[1].say(&mut world, b"?")),
+        Reject::BadAuthentication
+    );
     let sender = members[1].sender_key();
     done(members[1].rekey(&mut world, &ear, &ear, &sender));
     all_agree(&mut world, &mut members);
@@ -190,9 +195,14 @@ fn a_report_needs_no_processed_state() {
     };
     let body = RequestBody::ReportCommit(request);
     // The reporter is in the epoch before; it knows the current one from the hub.
-    let answer = members[1].request(&mut world, Kind::Leaf, RequestBody::ReportCommit(
-        sordino_wire::ReportCommit { access: members[1].access(), commit_hash: hash },
-    ));
+    let answer = members[1].request(
+        &mut world,
+        Kind::Leaf,
+        RequestBody::ReportCommit(sordino_wire::ReportCommit {
+            access: members[1].access(),
+            commit_hash: hash,
+        }),
+    );
     let Reject::WrongEpoch { current } = rejected(answer) else {
         panic!("another refusal");
     };
@@ -242,7 +252,8 @@ fn a_malicious_rekey_hurts_nobody() {
     sync_all(&mut world, &mut members);
     let (bogus, sender) = (EarKey::new(random(&mut world)), random(&mut world));
     done(members[3].rekey(&mut world, &before, &bogus, &sender));
-    let limit = rejected(members[3].rekey(&mut world, &before, &EarKey::new(random_of(9)), &sender));
+    let limit =
+        rejected(members[3].rekey(&mut world, &before, &EarKey::new(random_of(9)), &sender));
     assert_eq!(limit, Reject::LimitReached { limit: 4 });
     all_agree(&mut world, &mut members);
     all_known(&mut world, &members);
@@ -289,7 +300,11 @@ fn a_chain_is_eight_commits_long_until_another_user_confirms() {
     let (mut world, mut members) = group_of(111, 3);
     members[0].commit(&mut world, &Plan::moving());
     for turn in 0..7 {
-        let plan = if turn % 3 == 0 { Plan::moving() } else { Plan::update() };
+        let plan = if turn % 3 == 0 {
+            Plan::moving()
+        } else {
+            Plan::update()
+        };
         members[0].commit(&mut world, &plan);
     }
     let refused = rejected(members[0].try_commit(&mut world, &Plan::update()));
@@ -317,6 +332,12 @@ fn a_chain_is_made_again_from_its_beginning() {
     rescue(&mut world, &mut members[1], &before);
     members.pop();
     all_agree(&mut world, &mut members);
+    confirm(&mut world, &members[0]);
+    // What was sealed in the generations that it skipped is sealed again.
+    for turn in [0, 2] {
+        members[turn].sync(&mut world);
+        members[turn].commit(&mut world, &Plan::update());
+    }
     all_known(&mut world, &members);
 }
 
@@ -364,7 +385,11 @@ fn a_key_request_waits_in_a_tombstone() {
     world.pass_days(40);
     let head = members[2].head_access(0);
     let (asked, answer) = members[2].ask_for_keys(&mut world, head);
-    assert_eq!(done(answer).epoch, members[2].epoch() + 1, "where the generation moved");
+    assert_eq!(
+        done(answer).epoch,
+        members[2].epoch() + 1,
+        "where the generation moved"
+    );
     members[1].commit(&mut world, &Plan::moving());
     sync_all(&mut world, &mut members[..2]);
     let question = members[0].last_question();
@@ -404,5 +429,10 @@ fn confirming_closes_the_window() {
     assert!(world.store.records.len() <= open - 3);
     let (ear, sender) = (EarKey::new(random_of(1)), random_of(1));
     let answer = rejected(members[2].rekey(&mut world, &before, &ear, &sender));
-    assert_eq!(answer, Reject::WrongEpoch { current: members[1].epoch() });
+    assert_eq!(
+        answer,
+        Reject::WrongEpoch {
+            current: members[1].epoch()
+        }
+    );
 }

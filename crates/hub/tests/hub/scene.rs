@@ -26,7 +26,10 @@ pub(crate) fn group_with(seed: u64, users: u8, policy: &PolicySummary) -> (World
 
 /// The first member adds devices of new users, and everybody catches up.
 pub(crate) fn add(world: &mut World, members: &mut Vec<Actor>, mut new: Vec<Actor>) {
-    let entries = new.iter_mut().map(|actor| actor.invitation(world)).collect();
+    let entries = new
+        .iter_mut()
+        .map(|actor| actor.invitation(world))
+        .collect();
     members[0].commit(world, &Plan::add(entries));
     for actor in &mut new {
         actor.join(world);
@@ -102,4 +105,3 @@ pub(crate) fn all_known(world: &mut World, members: &[Actor]) {
 pub(crate) fn confirm(world: &mut World, member: &Actor) {
     done(member.confirm(world));
 }
-

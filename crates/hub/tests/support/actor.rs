@@ -245,14 +245,20 @@ impl Actor {
             return Secret32::new([0; 32]);
         };
         let crypto = self.provider.crypto();
-        secret32(group.export_secret(crypto, EXPORTER_SENDER, b"", 32).unwrap())
+        secret32(
+            group
+                .export_secret(crypto, EXPORTER_SENDER, b"", 32)
+                .unwrap(),
+        )
     }
 
     /// The secret of a generation that begins with the current epoch.
     pub(crate) fn export_group_secret(&self, generation: u64) -> GroupSecret {
         let context = exporter_group_context(generation);
         let crypto = self.provider.crypto();
-        let bytes = self.mls().export_secret(crypto, EXPORTER_GROUP, &context, 32);
+        let bytes = self
+            .mls()
+            .export_secret(crypto, EXPORTER_GROUP, &context, 32);
         GroupSecret::new(secret32(bytes.unwrap()))
     }
 
@@ -294,7 +300,10 @@ impl Actor {
         let MlsMessageBodyIn::GroupInfo(info) = message_in(&info).extract() else {
             panic!("not a GroupInfo");
         };
-        let tree = group.export_ratchet_tree().tls_serialize_detached().unwrap();
+        let tree = group
+            .export_ratchet_tree()
+            .tls_serialize_detached()
+            .unwrap();
         self.group = Some(group);
         let secret = self.export_group_secret(0);
         self.known.insert(0, Known::of(secret));
@@ -361,7 +370,9 @@ impl Actor {
     pub(crate) fn message(&mut self, text: &[u8]) -> Vec<u8> {
         let leaf_key = self.leaf_key();
         let group = self.group.as_mut().unwrap();
-        let message = group.create_message(&self.provider, &leaf_key, text).unwrap();
+        let message = group
+            .create_message(&self.provider, &leaf_key, text)
+            .unwrap();
         message.tls_serialize_detached().unwrap()
     }
 

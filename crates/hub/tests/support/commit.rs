@@ -22,7 +22,8 @@ use sordino_wire::{
     Bytes, COMMIT_AAD_FORMAT, CommitAad, CommitIntent, CommitRequest, Digest, GenerationStep,
     IdentityEntry, IdentityRule, InboxAddress, JoinerDelivery, KeyCheck, KeyCheckTbs,
     KeyPackageEntry, LeafOperation, LeafProof, List, NextGeneration, NextKeys, PartialGroupInfo,
-    PolicySummary, RequestBody, ResponseBody, Secret32, SignatureKey, WelcomeBundle, encode, exact,
+    PolicySummary, PseudonymousCredential, RequestBody, ResponseBody, Secret32, SignatureKey,
+    WelcomeBundle, encode, exact,
 };
 use tls_codec::Serialize as _;
 
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     /// Leaves out who asked to be added.
     pub(crate) without_joiners: bool,
     pub(crate) delete: bool,
+    /// Another key and credential for the own leaf.
+    pub(crate) impostor: Option<(SigningKey, PseudonymousCredential)>,
     /// Changes the authenticated data.
     pub(crate) aad: Option<fn(&mut CommitAad)>,
 }
@@ -142,7 +145,8 @@ fn key_package_of(entry: &KeyPackageEntry, actor: &Actor) -> KeyPackage {
     let MlsMessageBodyIn::KeyPackage(kp) = parse(entry.key_package.as_slice()).extract() else {
         panic!("not a KeyPackage");
     };
-    kp.validate(actor.provider.crypto(), ProtocolVersion::Mls10).unwrap()
+    kp.validate(actor.provider.crypto(), ProtocolVersion::Mls10)
+        .unwrap()
 }
 
 impl Actor {
@@ -150,7 +154,11 @@ impl Actor {
         CommitAad {
             format: COMMIT_AAD_FORMAT,
             generation: self.generation,
-            generation_step: if moves { GenerationStep::Moves } else { GenerationStep::Stays },
+            generation_step: if moves {
+                GenerationStep::Moves
+            } else {
+                GenerationStep::Stays
+            },
             proofs: List::new(proofs).unwrap(),
             invite_code: None,
             request_id: None,
@@ -223,7 +231,13 @@ impl Actor {
             !(superseded || joiner && plan.without_joiners)
         };
         let (rand, crypto) = (provider.rand(), provider.crypto());
-        let built = if plan.rotate {
+        let built = if let Some((signer, credential)) = &plan.impostor {
+            let new = NewSignerBundle {
+                signer,
+                credential_with_key: credential_with_key(credential),
+            };
+            stage.build_with_new_signer(rand, crypto, &old_key, new, keep)
+        } else if plan.rotate {
             let new = NewSignerBundle {
                 signer: &new_key,
                 credential_with_key: credential_with_key(&credential),
@@ -236,7 +250,11 @@ impl Actor {
 
         let staged = group.pending_commit().unwrap();
         let export = |label: &str, context: &[u8]| {
-            secret32(staged.export_secret(provider.crypto(), label, context, 32).unwrap())
+            secret32(
+                staged
+                    .export_secret(provider.crypto(), label, context, 32)
+                    .unwrap(),
+            )
         };
         let context = exporter_group_context(self.generation + 1);
         Draft {
@@ -261,9 +279,16 @@ impl Actor {
 
     /// Pending Adds, then those by value: the order of the commit.
     fn added(&self, plan: &Plan) -> Vec<(KeyPackage, InboxAddress)> {
-        let joiners = self.pending.iter().filter(|_| !plan.without_pending && !plan.without_joiners);
+        let joiners = self
+            .pending
+            .iter()
+            .filter(|_| !plan.without_pending && !plan.without_joiners);
         let mut added: Vec<_> = joiners.filter_map(|p| p.joiner.clone()).collect();
-        added.extend(plan.adds.iter().map(|e| (key_package_of(e, self), e.inbox.clone())));
+        added.extend(
+            plan.adds
+                .iter()
+                .map(|e| (key_package_of(e, self), e.inbox.clone())),
+        );
         added
     }
 
@@ -275,14 +300,27 @@ impl Actor {
         let new_key = self.leaf_key_after(draft.rotation);
         let ear = draft.next.as_ref().map(|secret| secret.ear_key().unwrap());
         let ear_after = ear.as_ref().unwrap_or(self.ear());
-        let key_check =
-            key_check(&new_key, self.group_id, epoch, &commit, ear_after, &draft.sender_key);
-        let next_generation = draft.next.as_ref().map(|secret| self.next_generation(secret));
+        let key_check = key_check(
+            &new_key,
+            self.group_id,
+            epoch,
+            &commit,
+            ear_after,
+            &draft.sender_key,
+        );
+        let next_generation = draft
+            .next
+            .as_ref()
+            .map(|secret| self.next_generation(secret));
         let entries = self.entries(world, &draft, plan);
         let welcome = self.welcome(world, &draft, epoch);
         let request = CommitRequest {
             access: self.access(),
-            intent: if plan.delete { CommitIntent::Delete } else { CommitIntent::Apply },
+            intent: if plan.delete {
+                CommitIntent::Delete
+            } else {
+                CommitIntent::Apply
+            },
             commit: Bytes::new(commit.clone()).unwrap(),
             group_info: partial(info),
             next: NextKeys {
@@ -419,11 +457,17 @@ impl Actor {
     pub(crate) fn kind_of(&self, plan: &Plan) -> Kind {
         let own_leaf = |leaf: &u32| {
             let members = self.members();
-            let user = members.get(*leaf).map(|m| m.credential.user_pseudonym.clone());
+            let user = members
+                .get(*leaf)
+                .map(|m| m.credential.user_pseudonym.clone());
             user == Some(self.user_pseudonym())
         };
         let removes_own = !plan.delete && plan.removes.iter().any(own_leaf);
-        if removes_own || !plan.proofs.is_empty() { Kind::User } else { Kind::Leaf }
+        if removes_own || !plan.proofs.is_empty() {
+            Kind::User
+        } else {
+            Kind::Leaf
+        }
     }
 
     /// Builds and sends; on success catches up with itself.

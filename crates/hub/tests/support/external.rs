@@ -103,7 +103,9 @@ impl Actor {
             .build_group(&provider, info, credential_with_key(&self.credential()))
             .unwrap()
             .leaf_node_parameters(
-                LeafNodeParameters::builder().with_capabilities(capabilities()).build(),
+                LeafNodeParameters::builder()
+                    .with_capabilities(capabilities())
+                    .build(),
             )
             .load_psks(provider.storage())
             .unwrap()
@@ -115,7 +117,11 @@ impl Actor {
             .unwrap();
         let former = information.position.generation;
         let export = |label: &str, context: &[u8]| {
-            secret32(group.export_secret(provider.crypto(), label, context, 32).unwrap())
+            secret32(
+                group
+                    .export_secret(provider.crypto(), label, context, 32)
+                    .unwrap(),
+            )
         };
         let context = exporter_group_context(former + 1);
         let next = moves.then(|| GroupSecret::new(export(EXPORTER_GROUP, &context)));
@@ -145,7 +151,12 @@ impl Actor {
                 }),
             },
             key_check: key_check(
-                &leaf_key, self.group_id, epoch + 1, &commit, ear_after, &sender_key,
+                &leaf_key,
+                self.group_id,
+                epoch + 1,
+                &commit,
+                ear_after,
+                &sender_key,
             ),
             identity_entries: List::new(entries).unwrap(),
             welcome: None,
@@ -156,7 +167,11 @@ impl Actor {
         });
         External {
             request,
-            kind: if matches!(way, Way::Resync) { Kind::User } else { Kind::Joiner },
+            kind: if matches!(way, Way::Resync) {
+                Kind::User
+            } else {
+                Kind::Joiner
+            },
             replaced,
             epoch,
             group,
@@ -216,7 +231,10 @@ impl Actor {
         )
         .unwrap();
         let members = Members::of_public_group(&group).unwrap();
-        members.by_signature_key(&self.leaf_key().public()).unwrap().index
+        members
+            .by_signature_key(&self.leaf_key().public())
+            .unwrap()
+            .index
     }
 
     fn resync_proof(&self, world: &World, leaf: u32) -> LeafProof {
@@ -260,7 +278,16 @@ impl Actor {
         signing.epoch = external.epoch;
         signing.leaf_index = external.replaced.unwrap_or(0);
         let commit = external.request.commit.as_slice().to_vec();
-        let External { request, kind, group, provider, former, next, cursor, .. } = external;
+        let External {
+            request,
+            kind,
+            group,
+            provider,
+            former,
+            next,
+            cursor,
+            ..
+        } = external;
         let body = RequestBody::Commit(Box::new(request));
         let auth = signing.auth(world, kind, &body);
         let answer = world.send(body, auth);

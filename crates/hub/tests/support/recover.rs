@@ -65,7 +65,9 @@ impl Actor {
     pub(crate) fn leaving_request(&mut self) -> ProposalsRequest {
         let leaf_key = self.leaf_key();
         let group = self.group.as_mut().unwrap();
-        let message = group.leave_group_via_self_remove(&self.provider, &leaf_key).unwrap();
+        let message = group
+            .leave_group_via_self_remove(&self.provider, &leaf_key)
+            .unwrap();
         self.proposals(&message)
     }
 
@@ -125,7 +127,11 @@ impl Actor {
     }
 
     /// Asks for keys with those of a generation that it knew.
-    pub(crate) fn ask_for_keys(&mut self, world: &mut World, head: HeadAccess) -> (Asked, ResponseBody) {
+    pub(crate) fn ask_for_keys(
+        &mut self,
+        world: &mut World,
+        head: HeadAccess,
+    ) -> (Asked, ResponseBody) {
         let asked = self.question(world);
         let request = KeyRequest {
             head,
@@ -176,7 +182,11 @@ impl Actor {
     pub(crate) fn take_answer(&mut self, world: &mut World, asked: &Asked) {
         let deliveries = self.inbox_deliveries(world);
         assert_eq!(deliveries.len(), 1, "answered once");
-        let InboxDelivery::KeyAnswer { question, key_object } = &deliveries[0] else {
+        let InboxDelivery::KeyAnswer {
+            question,
+            key_object,
+        } = &deliveries[0]
+        else {
             panic!("not an answer");
         };
         assert_eq!(*question, asked.hash());
@@ -211,10 +221,21 @@ impl Actor {
     /// GroupInfo signed again. The hub cannot tell.
     pub(crate) fn spoil(&mut self, request: &mut CommitRequest, ear_after: &EarKey) {
         let (commit, tag) = bad_tag(request.commit.as_slice());
+        self.sign_group_info(request, &tag);
+        let leaf_key = self.leaf_key();
+        let epoch = self.epoch() + 1;
+        let sender = &request.next.sender_key;
+        request.key_check =
+            super::commit::key_check(&leaf_key, self.group_id, epoch, &commit, ear_after, sender);
+        request.commit = Bytes::new(commit).unwrap();
+    }
+
+    /// Signs the GroupInfo of a commit again after it was changed.
+    pub(crate) fn sign_group_info(&self, request: &mut CommitRequest, tag: &[u8]) {
         let staged = self.mls().pending_commit().unwrap();
         let mut tbs = staged.group_context().tls_serialize_detached().unwrap();
         tbs.extend_from_slice(request.group_info.extensions.as_slice());
-        tbs.extend_from_slice(&tag);
+        tbs.extend_from_slice(tag);
         tbs.extend_from_slice(&self.leaf().to_be_bytes());
         let label = Bytes::<1, 64>::new(b"MLS 1.0 GroupInfoTBS").unwrap();
         let content = Bytes::<1, 1_000_000>::new(tbs).unwrap();
@@ -222,11 +243,6 @@ impl Actor {
         let leaf_key = self.leaf_key();
         let signature = openmls_traits::signatures::Signer::sign(&leaf_key, &signed).unwrap();
         request.group_info.signature = SignatureBytes::new(signature).unwrap();
-        let epoch = self.epoch() + 1;
-        let sender = &request.next.sender_key;
-        request.key_check =
-            super::commit::key_check(&leaf_key, self.group_id, epoch, &commit, ear_after, sender);
-        request.commit = Bytes::new(commit).unwrap();
     }
 }
 
@@ -238,6 +254,9 @@ pub(crate) fn bad_tag(commit: &[u8]) -> (Vec<u8>, Vec<u8>) {
     spoiled[at + 5] ^= 1;
     let tag = spoiled[at..at + 33].to_vec();
     assert_eq!(tag[0], 32);
-    assert!(matches!(parse(&spoiled).extract(), MlsMessageBodyIn::PublicMessage(_)));
+    assert!(matches!(
+        parse(&spoiled).extract(),
+        MlsMessageBodyIn::PublicMessage(_)
+    ));
     (spoiled, tag)
 }

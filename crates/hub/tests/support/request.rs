@@ -44,7 +44,9 @@ impl Signing {
             Kind::Possession => Authentication::Possession,
             Kind::Epoch => Authentication::EpochMember {
                 freshness,
-                mac: SenderKey::new(self.sender_key.duplicate()).mac(&tbs).unwrap(),
+                mac: SenderKey::new(self.sender_key.duplicate())
+                    .mac(&tbs)
+                    .unwrap(),
             },
             Kind::Leaf => Authentication::Leaf {
                 freshness,

@@ -122,7 +122,11 @@ impl Records for MemoryStore {
     ) -> Result<LogPage, RecordFault> {
         let empty = Log::default();
         let log = self.logs.get(log).unwrap_or(&empty);
-        let oldest = log.entries.range(from..).next().map_or(log.next(), |(n, _)| *n);
+        let oldest = log
+            .entries
+            .range(from..)
+            .next()
+            .map_or(log.next(), |(n, _)| *n);
         let mut entries = Vec::new();
         let mut used = 0;
         if oldest == from {

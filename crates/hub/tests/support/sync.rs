@@ -160,7 +160,10 @@ impl Actor {
             return;
         }
         let group = self.group.as_mut().unwrap();
-        let queued = match group.process_message(&self.provider, message).map(|p| p.into_content()) {
+        let queued = match group
+            .process_message(&self.provider, message)
+            .map(|p| p.into_content())
+        {
             Ok(
                 ProcessedMessageContent::ProposalMessage(q)
                 | ProcessedMessageContent::ExternalJoinProposalMessage(q),
@@ -242,8 +245,7 @@ impl Actor {
             let next = next.map(|secret| Known::of(GroupSecret::new(secret)));
             let ear = next.as_ref().map_or(self.ear(), |k| &k.ear);
             let epoch = self.epoch() + 1;
-            let expected =
-                keys_hash(self.group_id, epoch, ear, &SenderKey::new(sender)).unwrap();
+            let expected = keys_hash(self.group_id, epoch, ear, &SenderKey::new(sender)).unwrap();
             let committer = verdict.members.get(verdict.committer).unwrap();
             let tbs = KeyCheckTbs {
                 group_id: self.group_id,
@@ -273,9 +275,18 @@ impl Actor {
         Ok(())
     }
 
-    fn export(&self, staged: &StagedCommit, label: &str, generation: u64) -> sordino_wire::Secret32 {
+    fn export(
+        &self,
+        staged: &StagedCommit,
+        label: &str,
+        generation: u64,
+    ) -> sordino_wire::Secret32 {
         let context = exporter_group_context(generation);
-        let context: &[u8] = if label == EXPORTER_GROUP { &context } else { b"" };
+        let context: &[u8] = if label == EXPORTER_GROUP {
+            &context
+        } else {
+            b""
+        };
         let bytes = staged.export_secret(self.provider.crypto(), label, context, 32);
         secret32(bytes.unwrap())
     }
@@ -289,7 +300,9 @@ impl Actor {
         let members = self.members();
         let policy = self.policy();
         let group = self.group.as_mut().unwrap();
-        let processed = group.process_message(&self.provider, message).map_err(report)?;
+        let processed = group
+            .process_message(&self.provider, message)
+            .map_err(report)?;
         let (sender, aad) = (processed.sender().clone(), processed.aad().to_vec());
         let staged = match processed.into_content() {
             ProcessedMessageContent::StagedCommitMessage(staged) => *staged,
@@ -297,7 +310,9 @@ impl Actor {
                 let updater = group.app_data_dictionary_updater();
                 let updates = resolve_app_data(commit.app_data_update_proposals(), updater);
                 let provider = &self.provider;
-                group.stage_app_data_commit(provider, *commit, updates.unwrap()).map_err(|_| ())?
+                group
+                    .stage_app_data_commit(provider, *commit, updates.unwrap())
+                    .map_err(|_| ())?
             }
             _ => panic!("not a commit"),
         };
@@ -341,7 +356,11 @@ impl Actor {
     /// Joins by the Welcome in the inbox.
     pub(crate) fn join(&mut self, world: &mut World) {
         let deliveries = self.inbox_deliveries(world);
-        let Some(InboxDelivery::Welcome { welcome, key_object }) = deliveries.last() else {
+        let Some(InboxDelivery::Welcome {
+            welcome,
+            key_object,
+        }) = deliveries.last()
+        else {
             panic!("no Welcome");
         };
         let MlsMessageBodyIn::Welcome(message) = parse(welcome.as_slice()).extract() else {
@@ -372,7 +391,12 @@ impl Actor {
             .skip_lifetime_validation()
             .build()
             .unwrap();
-        let giver = staged.welcome_sender().unwrap().signature_key().as_slice().to_vec();
+        let giver = staged
+            .welcome_sender()
+            .unwrap()
+            .signature_key()
+            .as_slice()
+            .to_vec();
         assert_eq!(giver, object.giver_leaf_key.as_slice());
         self.group = Some(staged.into_group(provider).unwrap());
         assert_eq!(self.epoch(), object.epoch);
@@ -389,14 +413,22 @@ impl Actor {
             access: self.access(),
             epoch,
         };
-        self.request(world, Kind::Joiner, RequestBody::WelcomeInformation(request))
+        self.request(
+            world,
+            Kind::Joiner,
+            RequestBody::WelcomeInformation(request),
+        )
     }
 
     /// Opens every identity entry, walking back through the generations. Answers who is who.
     pub(crate) fn check_roster(&self, membership: &Membership) -> BTreeMap<u32, String> {
-        let known = self.known.iter().filter_map(|(g, k)| Some((*g, k.secret.as_ref()?)));
-        let mut keys: BTreeMap<u64, _> =
-            known.map(|(g, secret)| (g, secret.wrapper_key().unwrap())).collect();
+        let known = self
+            .known
+            .iter()
+            .filter_map(|(g, k)| Some((*g, k.secret.as_ref()?)));
+        let mut keys: BTreeMap<u64, _> = known
+            .map(|(g, secret)| (g, secret.wrapper_key().unwrap()))
+            .collect();
         // The chain has a gap where a rescuer did not know the keys of the generation before.
         for wrapper in membership.roster.wrappers.iter().rev() {
             if let Some(next) = keys.get(&(wrapper.generation + 1)) {
@@ -410,7 +442,10 @@ impl Actor {
             let key = &keys[&e.entry.generation];
             let link = open_identity_entry(key, self.group_id, &member.credential, &e.entry);
             let client = link.unwrap().client_credential.client;
-            (e.leaf_index, client.as_str().replace("mimi://home.example/d/", ""))
+            (
+                e.leaf_index,
+                client.as_str().replace("mimi://home.example/d/", ""),
+            )
         };
         membership.roster.entries.iter().map(open).collect()
     }
@@ -450,7 +485,9 @@ pub(crate) fn protocol(bytes: &[u8]) -> ProtocolMessage {
 /// What an actor remembers having seen.
 impl Actor {
     pub(crate) fn heard(&self, text: &[u8]) -> bool {
-        self.seen.iter().any(|s| matches!(s, Seen::Message(m) if m == text))
+        self.seen
+            .iter()
+            .any(|s| matches!(s, Seen::Message(m) if m == text))
     }
 
     pub(crate) fn last_question(&self) -> KeyQuestion {

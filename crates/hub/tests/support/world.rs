@@ -167,7 +167,11 @@ impl World {
 
 /// What a client makes of an answer's bytes.
 fn through_wire(answer: ResponseBody) -> ResponseBody {
-    let bytes = DsResponse { body: answer.clone() }.encode().unwrap();
+    let bytes = DsResponse {
+        body: answer.clone(),
+    }
+    .encode()
+    .unwrap();
     let parsed = DsResponse::parse(&bytes).unwrap().body;
     assert!(parsed == answer);
     parsed

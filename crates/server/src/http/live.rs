@@ -2,9 +2,10 @@
 //!
 //! A client sends binary `ReadStreams` messages (`wait_s` means nothing here). Each adds its
 //! streams to those of the socket, in order; a stream that is there already keeps its place and
-//! gets the new `from` and `max`. The server answers each with one binary `StreamPages`, and sends
-//! another whenever there is something new. Pages stand in the order of the streams, one for each,
-//! so a client can tell from their number which of its messages the server had seen.
+//! gets the new `from` and `max`. The server answers each with one binary `DsResponse` that holds
+//! `StreamPages`, padded like any other answer, and sends another whenever there is something new.
+//! Pages stand in the order of the streams, one for each, so a client can tell from their number
+//! which of its messages the server had seen.
 //!
 //! Invariant: the store is read only when the socket has taken what was read before, so a slow
 //! reader gets larger pages later and never a queue; nothing of a stream is kept here but its
@@ -23,8 +24,8 @@ use sordino_hub::{Endpoint, Step};
 use sordino_store::{Store, Watch};
 use sordino_wire::limits::{MAX_STREAM_READS, MAX_STREAM_WAIT_S};
 use sordino_wire::{
-    Authentication, DsRequest, List, ReadStreams, RequestBody, ResponseBody, StreamPage,
-    StreamPages, StreamRead, encode, exact,
+    Authentication, DsRequest, DsResponse, List, ReadStreams, RequestBody, ResponseBody,
+    StreamPage, StreamPages, StreamRead, exact,
 };
 use std::future::{pending, ready};
 use std::sync::Arc;
@@ -224,7 +225,8 @@ impl Live {
         // Where a page neither shows nor moves anything, there is nothing to go on with either.
         self.due = !(shown.to_the_end && self.watch.is_some()) && (shown.moved || owed);
         if shown.news || owed {
-            let bytes = encode(&pages).map_err(|_| End::Failed)?;
+            let body = ResponseBody::Streams(pages);
+            let bytes = DsResponse { body }.encode().map_err(|_| End::Failed)?;
             return self.send(socket, Message::Binary(bytes.into())).await;
         }
         Ok(())

@@ -2,7 +2,10 @@
 
 use crate::client::{Client, TestServer, Version, reads};
 use futures_util::{SinkExt, StreamExt};
-use sordino_wire::{List, ReadStreams, StreamId, StreamPages, StreamRead, encode, exact, media};
+use sordino_wire::{
+    DsResponse, List, ReadStreams, ResponseBody, StreamId, StreamPages, StreamRead, encode, media,
+    padding,
+};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -26,7 +29,13 @@ async fn subscribe(socket: &mut Socket, wanted: &ReadStreams) {
 async fn pages(socket: &mut Socket) -> StreamPages {
     loop {
         match socket.next().await.unwrap().unwrap() {
-            Message::Binary(bytes) => return exact(&bytes).unwrap(),
+            Message::Binary(bytes) => {
+                assert_eq!(bytes.len(), padding::padded_size(bytes.len()));
+                match DsResponse::parse(&bytes).unwrap().body {
+                    ResponseBody::Streams(pages) => return pages,
+                    other => panic!("unexpected: {other:?}"),
+                }
+            }
             Message::Ping(_) => {}
             other => panic!("unexpected: {other:?}"),
         }

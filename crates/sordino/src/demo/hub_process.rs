@@ -37,7 +37,11 @@ impl HubProcess {
     pub(crate) fn start(data_dir: &Path) -> Result<Self, HubProcessError> {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let (child, address) = spawn(data_dir, listen)?;
-        Ok(Self { child, data_dir: data_dir.to_path_buf(), address })
+        Ok(Self {
+            child,
+            data_dir: data_dir.to_path_buf(),
+            address,
+        })
     }
 
     /// Where it listens.

@@ -26,8 +26,10 @@ impl Times {
 
     /// Lines of `operation, count, median, 99th percentile`.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines =
-            vec![format!("{:<28} {:>7} {:>12} {:>12}", "operation", "count", "median", "p99")];
+        let mut lines = vec![format!(
+            "{:<28} {:>7} {:>12} {:>12}",
+            "operation", "count", "median", "p99"
+        )];
         if let Ok(times) = self.0.lock() {
             for (operation, durations) in times.iter() {
                 let mut sorted = durations.clone();

@@ -3,6 +3,7 @@
 //! Invariant: every identifier, key and plaintext of the run is looked for, as bytes and
 //! as hex, in the file as it lies there, freed pages included.
 
+use super::Verdict;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -29,11 +30,30 @@ pub(crate) struct Findings {
     pub(crate) file_bytes: usize,
 }
 
+impl Findings {
+    /// What a disk thief finds, in sentences.
+    pub(crate) fn report(&self) -> Verdict {
+        let mut verdict = Verdict::default();
+        let size = self.file_bytes / 1024;
+        for (kind, searched) in &self.searched {
+            let found = self.found.get(kind).copied().unwrap_or_default();
+            let sentence = format!(
+                "a disk thief finds {found} of {searched} {kind}s in {size} KiB of database"
+            );
+            verdict.judge(found == 0, sentence);
+        }
+        verdict
+    }
+}
+
 /// Looks for all of it.
 pub(crate) fn search(file: &Path, needles: &[Needle]) -> std::io::Result<Findings> {
     let haystack = std::fs::read(file)?;
     let mut forms: Vec<(&'static str, usize, Vec<u8>)> = Vec::new();
-    let mut findings = Findings { file_bytes: haystack.len(), ..Findings::default() };
+    let mut findings = Findings {
+        file_bytes: haystack.len(),
+        ..Findings::default()
+    };
     let unique: std::collections::BTreeSet<(&'static str, &[u8])> = needles
         .iter()
         .filter(|n| n.bytes.len() >= MIN_NEEDLE_BYTES)
@@ -69,8 +89,13 @@ fn find_any(
     let mut hits = std::collections::BTreeSet::new();
     for (at, window) in haystack.windows(MIN_NEEDLE_BYTES).enumerate() {
         for place in by_start.get(window).into_iter().flatten() {
-            let Some((kind, index, form)) = forms.get(*place) else { continue };
-            if haystack.get(at..).is_some_and(|rest| rest.starts_with(form)) {
+            let Some((kind, index, form)) = forms.get(*place) else {
+                continue;
+            };
+            if haystack
+                .get(at..)
+                .is_some_and(|rest| rest.starts_with(form))
+            {
                 hits.insert((*kind, *index));
             }
         }
@@ -87,7 +112,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, b"....secret-name....646f74746564......").unwrap();
-        let needle = |kind, bytes: &[u8]| Needle { kind, bytes: bytes.to_vec() };
+        let needle = |kind, bytes: &[u8]| Needle {
+            kind,
+            bytes: bytes.to_vec(),
+        };
         let needles = [
             needle("name", b"secret-name"),
             needle("name", b"other-name"),

@@ -1,0 +1,201 @@
+//! Owns what a member owes: confirmations, answers, removals, its identity, a fresh leaf key.
+//!
+//! Invariant: a chore is found in the group's durable state and struck off after it is done, so
+//! that it is done at least once and, where once is enough, by whoever is first.
+
+use crate::core::Core;
+use crate::drive::Driven;
+use crate::engine::plan::Plan;
+use crate::error::{ClientError, GroupStatus, Result};
+use crate::events::Event;
+use crate::records::Trouble;
+use crate::recover::leaf_request;
+use crate::transport::Endpoint;
+use sordino_wire::{Digest, GroupAccess, GroupId, Membership, Reject, RequestBody, ResponseBody};
+
+/// What is to be done about a group, as a list without secrets.
+pub(crate) struct Chores {
+    pub(crate) status: GroupStatus,
+    pending: bool,
+    pub(crate) external: bool,
+    wrong_keys: bool,
+    outbox: bool,
+    confirm: bool,
+    questions: Vec<Digest>,
+    removals: bool,
+    owes_identity: bool,
+    owes_rotation: bool,
+    secret_known: bool,
+    pub(crate) asked_s: Option<u64>,
+}
+
+impl Core {
+    /// Does for a group whatever is due.
+    pub(crate) async fn tend(&self, id: GroupId) -> Result<()> {
+        let cell = self.cell(id);
+        // Somebody else's turn: it is tended after that.
+        let Ok(_turn) = cell.turn.try_lock() else {
+            return Ok(());
+        };
+        self.tend_in_turn(id).await
+    }
+
+    /// The same, in one's own turn.
+    pub(crate) async fn tend_in_turn(&self, id: GroupId) -> Result<()> {
+        let chores = self.chores(id).await?;
+        match chores.status {
+            GroupStatus::Recovering => return self.come_back(id, &chores).await,
+            GroupStatus::Joining => return self.finish_joining(id).await,
+            GroupStatus::Active => {}
+            _ => return Ok(()),
+        }
+        if chores.pending {
+            self.finish_pending(id).await?;
+        }
+        if chores.wrong_keys {
+            self.rekey(id).await?;
+        }
+        if chores.confirm {
+            self.confirm(id).await?;
+        }
+        for digest in &chores.questions {
+            self.answer(id, *digest).await?;
+        }
+        if chores.outbox {
+            self.flush_in_turn(id, None).await?;
+        }
+        if chores.removals && self.must_commit(id).await? {
+            unless_awaiting(self.commit_in_turn(id, &Plan::CommitPending).await)?;
+        }
+        self.pay(id, &chores).await
+    }
+
+    /// Brings a join that was interrupted to its end, one way or the other.
+    async fn finish_joining(&self, id: GroupId) -> Result<()> {
+        match self.drive_external(id).await {
+            Ok(Driven::Won) => Ok(()),
+            Ok(Driven::Lost) | Err(ClientError::Refused(_)) => {
+                self.forget(id).await?;
+                self.events.send_all(vec![Event::JoinFailed { group: id }]);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn chores(&self, id: GroupId) -> Result<Chores> {
+        let now_s = self.now_s();
+        self.view(id, |group, _| {
+            let state = &group.state;
+            Ok(Chores {
+                status: state.status,
+                pending: state.pending.is_some(),
+                external: group.external.is_some(),
+                wrong_keys: state
+                    .trouble
+                    .iter()
+                    .any(|trouble| matches!(trouble, Trouble::WrongKeys { .. })),
+                outbox: state.outbox.iter().any(|outgoing| outgoing.accepted == 0),
+                confirm: state.confirmation.is_some_and(|due| due.due_s <= now_s),
+                questions: state
+                    .questions
+                    .iter()
+                    .filter(|question| question.due_s <= now_s)
+                    .map(|question| question.digest)
+                    .collect(),
+                removals: state.removals_due_s.is_some_and(|due_s| due_s <= now_s),
+                owes_identity: state.owes_identity == 1,
+                owes_rotation: state.owes_rotation == 1,
+                secret_known: group.group_secret()?.is_some(),
+                asked_s: state.asked.as_ref().map(|asked| asked.asked_s),
+            })
+        })
+        .await
+    }
+
+    /// What a member owes: a fresh leaf key after a resync, its identity after a join by link.
+    async fn pay(&self, id: GroupId, chores: &Chores) -> Result<()> {
+        if chores.owes_identity {
+            if !chores.secret_known {
+                return self.ask_unless_asked(id, chores).await;
+            }
+            self.learn_members(id).await?;
+        }
+        if chores.owes_rotation || chores.owes_identity {
+            let plan = Plan::Update {
+                rotate: chores.owes_rotation,
+                move_generation: false,
+            };
+            unless_awaiting(self.commit_in_turn(id, &plan).await)?;
+        }
+        Ok(())
+    }
+
+    /// Asks who the members are, once the key for it is there.
+    async fn learn_members(&self, id: GroupId) -> Result<()> {
+        let access = self.view(id, |group, _| group.access()).await?;
+        let Ok(membership) = self.inspect(access).await? else {
+            return Ok(());
+        };
+        self.step(id, |group, _, step| {
+            for evidence in group.learn_roster(&membership.roster)? {
+                let event = group.evidence(evidence);
+                step.events.push(event);
+            }
+            step.events.push(Event::RosterChanged { group: id });
+            Ok(())
+        })
+        .await
+    }
+
+    /// Roster and tree as the hub has them.
+    pub(crate) async fn inspect(
+        &self,
+        access: GroupAccess,
+    ) -> Result<std::result::Result<Membership, Reject>> {
+        let body = RequestBody::InspectMembership(access);
+        match self
+            .ask(Endpoint::ExternalCommitInformation, body, 0)
+            .await?
+        {
+            ResponseBody::Membership(membership) => Ok(Ok(membership)),
+            ResponseBody::Rejected(reject) => Ok(Err(reject)),
+            _ => Err(ClientError::BadAnswer),
+        }
+    }
+
+    /// "These keys open the state for me too."
+    async fn confirm(&self, id: GroupId) -> Result<()> {
+        let _ = self
+            .member_request(id, |group, tools| {
+                let body = RequestBody::ConfirmKeys(group.access()?);
+                leaf_request(group, tools, group.epoch()?, body)
+            })
+            .await?;
+        self.step(id, |group, _, _| {
+            group.state.confirmation = None;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Answers somebody's key request.
+    async fn answer(&self, id: GroupId, digest: Digest) -> Result<()> {
+        let _ = self
+            .member_request(id, |group, tools| group.answer_question(tools, digest))
+            .await?;
+        self.step(id, |group, _, _| {
+            group.state.questions.retain(|q| q.digest != digest);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Where somebody else must open the state first, the next round tries again.
+fn unless_awaiting(result: Result<()>) -> Result<()> {
+    match result {
+        Err(ClientError::Refused(Reject::AwaitingConfirmation)) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,75 @@
+//! Owns what every step that makes a request needs: device, randomness, time, hook.
+//!
+//! Invariant: a request is signed here and nowhere else in the engine.
+//! Never sees a connection.
+
+use crate::device::Device;
+use crate::engine::state::LoadedGroup;
+use crate::entropy::Entropy;
+use crate::envelope::{Occasion, Signing, seal};
+use crate::error::Result;
+use crate::raw::{HookContext, RequestHook};
+use sordino_wire::RequestBody;
+
+/// What every step that makes a request needs.
+pub(crate) struct Tools<'a> {
+    pub(crate) device: &'a Device,
+    pub(crate) entropy: &'a Entropy,
+    /// The hub's time, floored to a minute.
+    pub(crate) time_s: u64,
+    pub(crate) hook: Option<&'a RequestHook>,
+    pub(crate) delays: Delays,
+}
+
+/// The longest random delays before doing what one member must do and any could.
+#[derive(Clone, Copy, Debug)]
+pub struct Delays {
+    /// Before a key request is answered.
+    pub answer_s: u64,
+    /// Before a generation's keys are confirmed.
+    pub confirm_s: u64,
+    /// Before somebody who leaves is removed.
+    pub remove_s: u64,
+}
+
+impl Default for Delays {
+    fn default() -> Self {
+        Self {
+            answer_s: 5,
+            confirm_s: 5,
+            remove_s: 20,
+        }
+    }
+}
+
+impl Tools<'_> {
+    /// Applies the hook, signs and pads.
+    pub(crate) fn seal(
+        &self,
+        group: &LoadedGroup,
+        epoch: u64,
+        mut body: RequestBody,
+        signing: &Signing<'_>,
+        inner_key: Option<&sordino_crypto::SigningKey>,
+    ) -> Result<Vec<u8>> {
+        if let Some(hook) = self.hook {
+            let context = HookContext {
+                group_id: group.id(),
+                leaf_key: inner_key,
+                epoch,
+            };
+            hook(&mut body, &context);
+        }
+        seal(body, signing, &self.occasion(group, epoch))
+    }
+
+    pub(crate) fn occasion<'a>(&self, group: &'a LoadedGroup, epoch: u64) -> Occasion<'a> {
+        Occasion {
+            hub_domain: group.domain(),
+            group_id: group.id(),
+            epoch,
+            time_s: self.time_s,
+            nonce: self.entropy.array(),
+        }
+    }
+}
