@@ -91,18 +91,6 @@ fn once(hub: &mut LocalHub, group: &mut BigGroup, change: &Change) -> Figures {
 }
 
 fn main() {
-    if std::env::var_os("PROFILE").is_some() {
-        let mut hub = LocalHub::new();
-        let mut group = BigGroup::blank(&mut hub, 1, MEMBERS);
-        for _ in 0..5 {
-            group.commit(&mut hub, &Change::Update);
-        }
-        let request = group.build(&mut hub, &Change::Update);
-        for _ in 0..1500 {
-            let _ = hub.measure(AT, &request);
-        }
-        return;
-    }
     let mut table = Table::new(&[
         "commit, 1,000 members",
         "CPU ms, median (least-most)",

@@ -1,1 +1,83 @@
-fn main() {}
+//! Memory and time to start of a server with 10 and with 10,000 groups in which nothing happens.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a measurement that goes wrong must end loudly, and figures are rounded anyway"
+)]
+
+use sordino_benches::{BigGroup, Http, ServerProcess, Table, serve_if_asked, thousands};
+use std::path::Path;
+
+const GROUPS: [u64; 2] = [10, 10_000];
+const MAKERS: u64 = 16;
+const STARTS: usize = 5;
+
+fn create(server: &ServerProcess, groups: u64) {
+    std::thread::scope(|scope| {
+        for maker in 0..MAKERS {
+            scope.spawn(move || {
+                let mut http = Http::connect(server.address());
+                for number in (maker..groups).step_by(MAKERS as usize) {
+                    let _ = BigGroup::create(&mut http, number);
+                }
+            });
+        }
+    });
+}
+
+fn file_bytes(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn main() {
+    serve_if_asked();
+    let mut table = Table::new(&[
+        "groups",
+        "created per second",
+        "own memory after that, kB",
+        "own memory after a new start, kB",
+        "resident after a new start, kB",
+        "start, ms",
+        "data folder, MB",
+    ]);
+    for groups in GROUPS {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("server");
+        let server = ServerProcess::start(&data);
+        let begin = std::time::Instant::now();
+        create(&server, groups);
+        let rate = groups as f64 / begin.elapsed().as_secs_f64();
+        let grown = server.private_kb();
+        server.stop();
+        let (mut own, mut resident, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..STARTS {
+            let server = ServerProcess::start(&data);
+            own.push(server.private_kb());
+            resident.push(server.resident_kb());
+            starts.push(server.started_in().as_secs_f64() * 1e3);
+            server.stop();
+        }
+        table.row(&[
+            thousands(groups as f64),
+            thousands(rate),
+            thousands(grown),
+            thousands(median(own)),
+            thousands(median(resident)),
+            format!("{:.0}", median(starts)),
+            format!("{:.1}", file_bytes(&data) as f64 / 1e6),
+        ]);
+    }
+    table.print();
+}

@@ -2,7 +2,8 @@
 //! from the clients'. The process is the bench's own program, started again.
 
 use crate::transport::Transport as _;
-use sordino_server::{Server, ServerConfig};
+use sordino_server::{DomainChoice, Server, ServerConfig};
+use sordino_wire::Domain;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,12 +20,16 @@ pub fn serve_if_asked() {
         return;
     };
     let folder = arguments[at + 1].clone();
+    // A name, since a folder keeps its domain and the port is another one each time.
+    let domain = Domain::new("hub.example").unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let running = Server::start(ServerConfig::local(folder)).await.unwrap();
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = ServerConfig::new(DomainChoice::Named(domain), listen, folder);
+        let running = Server::start(config).await.unwrap();
         println!("{}", running.local_addr());
         let stopped = tokio::task::spawn_blocking(|| {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());

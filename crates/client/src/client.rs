@@ -7,6 +7,7 @@ use crate::core::{ClientConfig, Core, open_vault, outcome};
 use crate::device::{Device, client_uri};
 use crate::engine::create::{Site, create};
 use crate::engine::external::Entrance;
+use crate::engine::saved::Saved;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
@@ -124,7 +125,7 @@ impl Client {
     /// This device's KeyPackage for a group that a sibling device is in, so that the sibling can
     /// add it with [`Group::add_own_devices`].
     pub async fn key_package_for(&self, group: &GroupHandover) -> Result<KeyPackageEntry> {
-        slots::reserve(&self.core.vault, &group.slot)?;
+        slots::reserve_as_sibling(&self.core.vault, &group.slot, group.group_id)?;
         let made = self
             .core
             .make_key_package(group.slot.clone(), Some(group.group_id))
@@ -223,7 +224,7 @@ impl Client {
         if grant.hub_domain != self.core.hub_domain {
             return Err(ClientError::OtherHub);
         }
-        slots::reserve(&self.core.vault, &grant.slot)?;
+        slots::reserve_as_sibling(&self.core.vault, &grant.slot, grant.group_id)?;
         let secret = GroupSecret::new(grant.group_secret.duplicate());
         let generation = GenerationRecord {
             generation: grant.generation,
@@ -269,6 +270,7 @@ impl Client {
             provider: Provider::new(self.core.entropy.clone()),
             mls: None,
             external: None,
+            saved: Saved::default(),
         };
         self.core.install(group, step).await?;
         match self.core.enter(id, entrance).await {

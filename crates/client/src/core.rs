@@ -12,7 +12,9 @@ use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, Result, VaultError};
 use crate::events::EventSink;
 use crate::raw::RequestHook;
-use crate::records::{DEVICE, DeviceRecord, INDEX, IndexRecord};
+use crate::records::{
+    DEVICE, DeviceRecord, INDEX, IndexRecord, external_name, keys_name, message_name, state_name,
+};
 use crate::transport::{Endpoint, HubAddress, Transport};
 use crate::vault::{Batch, Vault};
 use sordino_wire::{
@@ -46,6 +48,8 @@ pub struct ClientConfig {
     pub vault_key: [u8; 32],
     /// The hub.
     pub hub: HubAddress,
+    /// Certificates (DER) of authorities beyond the platform's; used with the feature `rustls`.
+    pub extra_roots: Vec<Vec<u8>>,
     /// How streams are read in the background.
     pub stream_reading: StreamReading,
     /// Random delays of background work.
@@ -67,6 +71,7 @@ impl ClientConfig {
             vault: vault.into(),
             vault_key,
             hub,
+            extra_roots: Vec::new(),
             stream_reading: StreamReading::default(),
             delays: Delays::default(),
             retry_pause: Duration::from_millis(300),
@@ -151,7 +156,7 @@ impl Core {
     ) -> Result<Self> {
         let index = vault.get(INDEX)?.unwrap_or_default();
         Ok(Self {
-            transport: Transport::new(&config.hub)?,
+            transport: Transport::new(&config.hub, &config.extra_roots)?,
             hub_domain: config.hub.domain,
             reading: config.stream_reading,
             wait_s: config.wait_s,
@@ -217,6 +222,7 @@ impl Core {
         let before = group.stream().ok();
         let mut step = Step::new(self.now_s());
         let value = self.with_tools(|tools| change(&mut group, tools, &mut step))?;
+        group.wipe_if_over();
         group.save(&mut step.batch)?;
         self.vault.commit(&step.batch)?;
         let moved = group.stream().ok() != before;
@@ -253,10 +259,16 @@ impl Core {
     }
 
     /// Puts a new group into vault, index and memory, in one transaction with the rest of a step.
-    pub(crate) async fn install(&self, group: LoadedGroup, mut step: Step) -> Result<()> {
+    pub(crate) async fn install(&self, mut group: LoadedGroup, mut step: Step) -> Result<()> {
         let id = group.id();
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
+        if let Some(former) = place
+            .take()
+            .or(LoadedGroup::load(&self.vault, id, &self.entropy)?)
+        {
+            former.saved.delete(id, &mut step.batch);
+        }
         group.save(&mut step.batch)?;
         self.commit_index(&mut step.batch, |index| {
             if !index.groups.contains(&id) {
@@ -275,18 +287,14 @@ impl Core {
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
         let mut batch = Batch::default();
-        let messages = match place.as_ref() {
-            Some(group) => group.state.messages,
-            None => LoadedGroup::load(&self.vault, id, &self.entropy)?
-                .map_or(0, |group| group.state.messages),
-        };
-        for number in 0..messages {
-            batch.delete(crate::records::message_name(id, number));
+        let group = self.load(&mut place, id)?;
+        for number in 0..group.state.messages {
+            batch.delete(message_name(id, number));
         }
-        batch.delete(crate::records::keys_name(id));
-        batch.delete(crate::records::state_name(id));
-        batch.delete(crate::records::mls_name(id));
-        batch.delete(crate::records::external_name(id));
+        group.saved.delete(id, &mut batch);
+        batch.delete(keys_name(id));
+        batch.delete(state_name(id));
+        batch.delete(external_name(id));
         self.commit_index(&mut batch, |index| {
             index.groups.retain(|known| *known != id)
         })?;

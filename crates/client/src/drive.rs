@@ -20,6 +20,12 @@ const ATTEMPTS: u32 = 12;
 /// How often the stream is read for an echo that must be there.
 const ECHO_READS: u32 = 20;
 
+/// An update that changes nothing but gives the members this device's identity entry.
+const PAY_IDENTITY: Plan = Plan::Update {
+    rotate: false,
+    move_generation: false,
+};
+
 /// How a commit ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Driven {
@@ -32,6 +38,7 @@ impl Core {
     pub(crate) async fn commit(&self, id: GroupId, plan: &Plan) -> Result<()> {
         let cell = self.cell(id);
         let _turn = cell.turn.lock().await;
+        self.make_active(id).await?;
         self.commit_in_turn(id, plan).await
     }
 
@@ -42,6 +49,15 @@ impl Core {
             if plan.is_update() && self.must_commit(id).await? {
                 // An update contains nothing else, so what others asked for goes first.
                 if self.build_and_drive(id, &Plan::CommitPending).await? == Driven::Lost {
+                    self.pause(attempt).await;
+                    continue;
+                }
+            }
+            if (plan.adds() || plan.is_update()) && self.owes_identity(id).await? {
+                // The update that pays it is the last moment to ask who the others are.
+                self.learn_members(id).await?;
+                // Whoever is added believes the giver by its identity entry: that goes first.
+                if plan.adds() && self.build_and_drive(id, &PAY_IDENTITY).await? == Driven::Lost {
                     self.pause(attempt).await;
                     continue;
                 }
@@ -66,6 +82,12 @@ impl Core {
             Ok(!leaving && pending.iter().any(|p| p.leaving().is_some()))
         })
         .await
+    }
+
+    /// Whether the members do not have this device's identity entry yet.
+    async fn owes_identity(&self, id: GroupId) -> Result<bool> {
+        self.view(id, |group, _| Ok(group.state.owes_identity == 1))
+            .await
     }
 
     /// Whether there is anything to commit for others.

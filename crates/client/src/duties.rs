@@ -106,7 +106,7 @@ impl Core {
                 removals: state.removals_due_s.is_some_and(|due_s| due_s <= now_s),
                 owes_identity: state.owes_identity == 1,
                 owes_rotation: state.owes_rotation == 1,
-                secret_known: group.group_secret()?.is_some(),
+                secret_known: group.group_secret().is_ok_and(|secret| secret.is_some()),
                 asked_s: state.asked.as_ref().map(|asked| asked.asked_s),
             })
         })
@@ -115,11 +115,8 @@ impl Core {
 
     /// What a member owes: a fresh leaf key after a resync, its identity after a join by link.
     async fn pay(&self, id: GroupId, chores: &Chores) -> Result<()> {
-        if chores.owes_identity {
-            if !chores.secret_known {
-                return self.ask_unless_asked(id, chores).await;
-            }
-            self.learn_members(id).await?;
+        if chores.owes_identity && !chores.secret_known {
+            return self.ask_unless_asked(id, chores).await;
         }
         if chores.owes_rotation || chores.owes_identity {
             let plan = Plan::Update {
@@ -132,7 +129,7 @@ impl Core {
     }
 
     /// Asks who the members are, once the key for it is there.
-    async fn learn_members(&self, id: GroupId) -> Result<()> {
+    pub(crate) async fn learn_members(&self, id: GroupId) -> Result<()> {
         let access = self.view(id, |group, _| group.access()).await?;
         let Ok(membership) = self.inspect(access).await? else {
             return Ok(());

@@ -82,7 +82,9 @@ impl ClientError {
     /// What to do.
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Unreachable | Self::SecretUnknown => Advice::Wait,
+            Self::Unreachable
+            | Self::SecretUnknown
+            | Self::Inactive(GroupStatus::Recovering | GroupStatus::Joining) => Advice::Wait,
             Self::Contended => Advice::RetryAfter(1),
             Self::Refused(
                 Reject::RateLimited { retry_after_s } | Reject::Unavailable { retry_after_s },

@@ -250,6 +250,7 @@ impl Group {
     pub async fn leave(&self) -> Result<()> {
         let cell = self.core.cell(self.id);
         let _turn = cell.turn.lock().await;
+        self.core.make_active(self.id).await?;
         self.core.finish_pending(self.id).await?;
         for attempt in 0..5 {
             self.core.catch_up(self.id).await?;
@@ -281,6 +282,7 @@ impl Group {
     pub async fn reinitialise(&self, successor: &Group) -> Result<()> {
         let cell = self.core.cell(self.id);
         let _turn = cell.turn.lock().await;
+        self.core.make_active(self.id).await?;
         self.core.finish_pending(self.id).await?;
         for attempt in 0..5 {
             self.core.catch_up(self.id).await?;
@@ -317,15 +319,21 @@ impl Group {
     /// Replaces this device's leaf from outside, as after a loss of state. Done without being asked
     /// where it is needed.
     pub async fn resync(&self) -> Result<()> {
+        let cell = self.core.cell(self.id);
+        let _turn = cell.turn.lock().await;
+        self.core
+            .view(self.id, |group, _| match group.state.status {
+                GroupStatus::Active | GroupStatus::Recovering => Ok(()),
+                status => Err(ClientError::Inactive(status)),
+            })
+            .await?;
         self.core
             .step(self.id, |group, _, _| {
                 group.note_trouble(Trouble::Lost);
                 Ok(())
             })
             .await?;
-        let cell = self.core.cell(self.id);
-        let _turn = cell.turn.lock().await;
-        self.core.tend_in_turn(self.id).await?;
+        self.core.make_active(self.id).await?;
         self.core.catch_up(self.id).await?;
         self.core.tend_in_turn(self.id).await
     }
@@ -393,8 +401,8 @@ impl Group {
     #[doc(hidden)]
     pub async fn lose_mls_state(&self) -> Result<()> {
         self.core
-            .step(self.id, |group, tools, _| {
-                group.drop_mls(tools.entropy.clone());
+            .step(self.id, |group, _, _| {
+                group.drop_mls();
                 group.note_trouble(Trouble::Lost);
                 Ok(())
             })

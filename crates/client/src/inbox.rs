@@ -34,13 +34,13 @@ pub(crate) struct NewInbox {
 enum Taken {
     /// It is done with, and the cursor may move.
     Done,
-    /// It was kept together with the cursor.
-    Kept,
+    /// It is what the inbox was for.
+    Served,
 }
 
 impl Core {
     /// Makes an inbox. It is not kept yet.
-    pub(crate) fn new_inbox(&self, key_request: Option<GroupId>) -> Result<NewInbox> {
+    pub(crate) fn new_inbox(&self) -> Result<NewInbox> {
         let secret = Secret32::new(self.entropy.array());
         let mut rng = self.entropy.clone();
         let (private_key, public_key) = hpke_generate(&mut rng)?;
@@ -54,7 +54,8 @@ impl Core {
                 hpke_private_key: Secret32::new(*private_key.expose()),
                 last_day: u32::try_from(last_day).map_err(|_| ClientError::OutOfBounds)?,
                 cursor: 0,
-                key_request,
+                key_request: None,
+                key_package: None,
             },
         })
     }
@@ -73,7 +74,7 @@ impl Core {
             return Ok(false);
         };
         if u64::from(record.last_day) < self.now_s() / DAY_S {
-            return self.drop_inbox(id).map(|()| false);
+            return self.drop_inbox(id, &record).map(|()| false);
         }
         let body = RequestBody::ReadInbox(ReadInbox {
             inbox_secret: record.secret.duplicate(),
@@ -89,11 +90,15 @@ impl Core {
         self.take_page(id, record, &page).await
     }
 
-    fn drop_inbox(&self, id: InboxId) -> Result<()> {
+    /// Forgets an inbox that has served or is past its day, with its KeyPackage's private parts.
+    fn drop_inbox(&self, id: InboxId, record: &InboxRecord) -> Result<()> {
         let mut batch = Batch::default();
         batch.delete(inbox_name(id));
+        if let Some(reference) = &record.key_package {
+            batch.delete(key_package_name(reference));
+        }
         self.commit_index(&mut batch, |index| {
-            index.inboxes.retain(|known| *known != id)
+            index.inboxes.retain(|known| *known != id);
         })
     }
 
@@ -111,7 +116,10 @@ impl Core {
             any = true;
             record.cursor = entry.number.saturating_add(1);
             match self.take(id, &record, entry).await? {
-                Taken::Kept => {}
+                Taken::Served => {
+                    self.drop_inbox(id, &record)?;
+                    return Ok(true);
+                }
                 Taken::Done => {
                     let mut batch = Batch::default();
                     batch.put(inbox_name(id), &record)?;
@@ -136,30 +144,22 @@ impl Core {
             Some(InboxDelivery::Welcome {
                 welcome,
                 key_object,
-            }) => {
-                self.take_welcome(id, record, welcome.as_slice(), &key_object)
-                    .await
-            }
+            }) => self.take_welcome(welcome.as_slice(), &key_object).await,
             Some(InboxDelivery::KeyAnswer {
                 question,
                 key_object,
             }) => {
-                if let Some(group) = record.key_request {
-                    self.take_answer(group, question, &key_object).await?;
-                }
-                Ok(Taken::Done)
+                let Some(group) = record.key_request else {
+                    return Ok(Taken::Done);
+                };
+                let used = self.take_answer(group, question, &key_object).await?;
+                Ok(if used { Taken::Served } else { Taken::Done })
             }
             None => Ok(Taken::Done),
         }
     }
 
-    async fn take_welcome(
-        &self,
-        id: InboxId,
-        record: &InboxRecord,
-        bytes: &[u8],
-        sealed: &SealedKeyObject,
-    ) -> Result<Taken> {
+    async fn take_welcome(&self, bytes: &[u8], sealed: &SealedKeyObject) -> Result<Taken> {
         let Some((reference, key_package)) = self.key_package_for(bytes)? else {
             return Ok(Taken::Done);
         };
@@ -194,10 +194,9 @@ impl Core {
         };
         // Whoever comes back keeps the history.
         group.state.messages = self.kept_messages(group_id).await;
-        step.batch.put(inbox_name(id), record)?;
         step.batch.delete(key_package_name(&reference));
         self.install(group, step).await?;
-        Ok(Taken::Kept)
+        Ok(Taken::Served)
     }
 
     fn key_package_for(&self, bytes: &[u8]) -> Result<Option<(Digest, KeyPackageRecord)>> {

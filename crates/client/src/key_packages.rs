@@ -98,13 +98,14 @@ impl Core {
         let domain = domain_of(&self.device.credential().user)?;
         let leaf = self.device.leaf(&domain, &slot, 0)?;
         let (key_package, record) = self.private_parts(&leaf, slot, proposed)?;
-        let inbox = self.new_inbox(None)?;
+        let mut inbox = self.new_inbox()?;
         let mut batch = Batch::default();
         let reference = key_package
             .hash_ref(&openmls_rust_crypto::RustCrypto::default())
             .map_err(mls("no KeyPackageRef"))?;
-        let name = key_package_name(&sha256(&encode(&reference)?));
-        batch.put(name, &record)?;
+        let reference = sha256(&encode(&reference)?);
+        inbox.record.key_package = Some(reference);
+        batch.put(key_package_name(&reference), &record)?;
         self.keep_inbox(&mut batch, &inbox)?;
         self.open_inbox(&inbox).await?;
         let message = MlsMessageOut::from(key_package.clone());

@@ -41,7 +41,8 @@ impl Core {
 
     /// Asks the members for the group's secret (page 2.4, rule 3).
     async fn request_key(&self, id: GroupId) -> Result<()> {
-        let inbox = self.new_inbox(Some(id))?;
+        let mut inbox = self.new_inbox()?;
+        inbox.record.key_request = Some(id);
         // The request opens it at the hub.
         self.keep_inbox(&mut Batch::default(), &inbox)?;
         let question = self
@@ -114,13 +115,13 @@ impl Core {
         Ok(question)
     }
 
-    /// Somebody answered.
+    /// Somebody answered; says whether the answer was of use.
     pub(crate) async fn take_answer(
         &self,
         id: GroupId,
         question: Digest,
         sealed: &SealedKeyObject,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let found = self
             .view(id, |group, _| {
                 let asked = group.state.asked.as_ref();
@@ -134,7 +135,7 @@ impl Core {
             .await;
         let object = match found {
             Ok(Some(object)) => object,
-            Ok(None) | Err(ClientError::NotInGroup) => return Ok(()),
+            Ok(None) | Err(ClientError::NotInGroup) => return Ok(false),
             Err(ClientError::Crypto(_)) => return self.bad_object(id),
             Err(error) => return Err(error),
         };
@@ -142,18 +143,19 @@ impl Core {
             return self.bad_object(id);
         }
         if self.giver_is_member(&object).await? {
-            self.use_object(id, object).await
+            self.use_object(id, object).await?;
+            Ok(true)
         } else {
             self.bad_object(id)
         }
     }
 
-    fn bad_object(&self, id: GroupId) -> Result<()> {
+    fn bad_object(&self, id: GroupId) -> Result<bool> {
         self.events.send_all(vec![Event::Evidence {
             group: id,
             evidence: Evidence::BadKeyObject,
         }]);
-        Ok(())
+        Ok(false)
     }
 
     /// The giver's leaf is in the tree that the given key opens, and resolves to the giver.

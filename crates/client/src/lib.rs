@@ -7,6 +7,48 @@
 //!
 //! A [`Client`] is one device of a user. [`Client::run`] keeps it up to date in the background;
 //! [`Client::sync_once`] does one round. What happens is told by [`Client::events`].
+//!
+//! ```
+//! use sordino_client::{Client, ClientConfig, GroupSettings, HubAddress, IdentifierUri};
+//! use sordino_server::{Server, ServerConfig};
+//!
+//! # type Failure = Box<dyn std::error::Error>;
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Failure> {
+//! # let folder = tempfile::tempdir()?;
+//! let hub = Server::start(ServerConfig::local(folder.path().join("hub"))).await?;
+//! let address = HubAddress {
+//!     url: format!("http://{}", hub.local_addr()),
+//!     domain: hub.domain().clone(),
+//! };
+//! let uri = |name: &str| {
+//!     IdentifierUri::new(format!("mimi://{}/u/{name}", hub.domain().as_str()))
+//! };
+//!
+//! // A user is a vault with a key that the application keeps.
+//! let config = ClientConfig::new(folder.path().join("alice"), [1; 32], address.clone());
+//! let alice = Client::create_user(config, &uri("alice")?).await?;
+//! let config = ClientConfig::new(folder.path().join("bob"), [2; 32], address);
+//! let bob = Client::create_user(config, &uri("bob")?).await?;
+//!
+//! // Bob hands alice a key-package set; she makes a group and adds him.
+//! let set = bob.key_package_set(&uri("alice")?).await?;
+//! let group = alice.create_group(GroupSettings::closed()).await?;
+//! group.add_users(vec![set]).await?;
+//! group.send(b"con sordino").await?;
+//!
+//! // Bob finds his Welcome and the message. `bob.run()` would do this by itself.
+//! bob.sync_once().await?;
+//! let at_bob = bob.group(group.id()).await?;
+//! let messages = at_bob.messages(0, 10).await?;
+//! let message = messages.first().ok_or("no message")?;
+//! assert_eq!(message.content, b"con sordino");
+//! let sender = message.sender.identity.as_ref().ok_or("unidentified")?;
+//! assert_eq!(sender.user, uri("alice")?);
+//! # hub.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod audit;
 mod client;

@@ -17,7 +17,7 @@ use openmls_traits::types::SignatureScheme;
 use sordino_crypto::{
     EXPORTER_GROUP, EXPORTER_SENDER, GroupSecret, SenderKey, SigningKey, exporter_group_context,
 };
-use sordino_wire::limits::{MAX_EPOCH_TOLERANCE, PADDING_FLOOR_BYTES};
+use sordino_wire::limits::PADDING_FLOOR_BYTES;
 use sordino_wire::{
     GroupId, PSEUDONYMOUS_CREDENTIAL_TYPE, PseudonymousCredential, Secret32, encode,
 };
@@ -101,11 +101,11 @@ impl Provider {
 }
 
 /// How groups are joined and kept.
-pub(crate) fn join_config(padding_bytes: usize) -> MlsGroupJoinConfig {
+pub(crate) fn join_config(padding_bytes: usize, past_epochs: u8) -> MlsGroupJoinConfig {
     MlsGroupJoinConfig::builder()
         .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
         .use_ratchet_tree_extension(false)
-        .max_past_epochs(usize::from(MAX_EPOCH_TOLERANCE))
+        .max_past_epochs(usize::from(past_epochs))
         .padding_size(padding_bytes)
         .build()
 }

@@ -16,6 +16,7 @@ impl Core {
     pub(crate) async fn send(&self, id: GroupId, content: &[u8]) -> Result<()> {
         let cell = self.cell(id);
         let _turn = cell.turn.lock().await;
+        self.make_active(id).await?;
         self.finish_pending(id).await?;
         self.commit_what_must_be(id).await?;
         let number = self
@@ -27,7 +28,6 @@ impl Core {
     /// Nobody speaks in an epoch that somebody has asked to leave: what is pending goes first.
     /// Where that is not possible, the message is not held up by it.
     async fn commit_what_must_be(&self, id: GroupId) -> Result<()> {
-        self.view(id, |group, _| group.require_active()).await?;
         if !self.must_commit(id).await? {
             return Ok(());
         }

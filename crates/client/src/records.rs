@@ -37,6 +37,11 @@ pub(crate) fn mls_name(group: GroupId) -> String {
     format!("group/{}/mls", hex(&group.0))
 }
 
+/// Where one value of a group's MLS state is.
+pub(crate) fn mls_value_name(group: GroupId, value: &Digest) -> String {
+    format!("group/{}/mls/{}", hex(&group.0), hex(&value.0))
+}
+
 /// Where an external commit waits for its echo.
 pub(crate) fn external_name(group: GroupId) -> String {
     format!("group/{}/external", hex(&group.0))
@@ -108,14 +113,23 @@ pub(crate) struct InboxRecord {
     pub(crate) last_day: u32,
     /// The next number to read.
     pub(crate) cursor: u64,
-    /// The group whose key request it serves; KeyPackages find theirs by reference.
+    /// The group whose key request it serves.
     pub(crate) key_request: Option<GroupId>,
+    /// The KeyPackage that it serves.
+    pub(crate) key_package: Option<Digest>,
 }
 
 /// An openmls storage, dumped.
 #[derive(Debug, Default, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub(crate) struct MlsRecord {
     pub(crate) values: Vec<(VLBytes, VLBytes)>,
+}
+
+/// The values of a group's MLS state, kept one by one since most steps change few of them.
+#[derive(Debug, Default, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+pub(crate) struct MlsIndexRecord {
+    /// SHA-256 of their names, ascending.
+    pub(crate) values: Vec<Digest>,
 }
 
 /// The keys of one generation, as far as they are known.

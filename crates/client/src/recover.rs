@@ -10,11 +10,12 @@ use crate::engine::external::Entrance;
 use crate::engine::state::LoadedGroup;
 use crate::engine::tools::Tools;
 use crate::envelope::Signing;
-use crate::error::{ClientError, Result};
+use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Event, Recovery};
 use crate::records::{GenerationRecord, SpareKeys, Trouble};
 use sordino_wire::{
-    Digest, GroupAccess, GroupId, Reject, RekeyRequest, ReportCommit, RequestBody, Secret32,
+    Digest, ExternalCommitInformation, GroupAccess, GroupId, Reject, RekeyRequest, ReportCommit,
+    RequestBody, Secret32,
 };
 
 impl Core {
@@ -63,8 +64,7 @@ impl Core {
         if chores.external {
             return self.drive_external(id).await.map(|_| ());
         }
-        let access = self.view(id, |group, _| group.access()).await?;
-        match self.external_information(access).await? {
+        match self.information_by_any_key(id).await? {
             Ok(information) => {
                 self.report(id).await?;
                 self.build_external(id, &Entrance::Resync, &information)
@@ -87,6 +87,55 @@ impl Core {
                 self.ask_unless_asked(id, chores).await
             }
         }
+    }
+
+    /// What the hub has under the key in force, or under the one that an own commit of unknown fate
+    /// would have brought.
+    async fn information_by_any_key(
+        &self,
+        id: GroupId,
+    ) -> Result<std::result::Result<ExternalCommitInformation, Reject>> {
+        let access = self.view(id, |group, _| group.access()).await?;
+        let refusal = match self.external_information(access).await? {
+            Ok(information) => return Ok(Ok(information)),
+            Err(refusal) => refusal,
+        };
+        let pending = self
+            .view(id, |group, _| {
+                let pending = group.state.pending.as_ref();
+                let next = pending.and_then(|pending| pending.next.as_ref());
+                Ok(next.map(|next| GroupAccess {
+                    group_id: id,
+                    ear_key: next.ear_key.duplicate(),
+                }))
+            })
+            .await?;
+        let Some(access) = pending else {
+            return Ok(Err(refusal));
+        };
+        let Ok(information) = self.external_information(access).await? else {
+            return Ok(Err(refusal));
+        };
+        self.step(id, |group, _, step| {
+            let pending = group.state.pending.take();
+            if let Some(next) = pending.and_then(|pending| pending.next) {
+                group.enter_generation(step, next);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Ok(information))
+    }
+
+    /// Lets a group that is coming back do so now, if it can.
+    pub(crate) async fn make_active(&self, id: GroupId) -> Result<()> {
+        for _ in 0..3 {
+            if self.status(id).await? != GroupStatus::Recovering {
+                break;
+            }
+            self.tend_in_turn(id).await?;
+        }
+        self.view(id, |group, _| group.require_active()).await
     }
 
     /// Tells the others of a commit that does not process. Its refusal changes nothing.

@@ -9,6 +9,7 @@ use crate::records::slot_name;
 use crate::vault::{Batch, Vault};
 use sordino_crypto::Slot;
 use sordino_wire::{Domain, GroupId};
+use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// The most times that one user comes back into one group under a new pseudonym.
 const MAX_REJOINS: u32 = 10_000;
@@ -19,9 +20,29 @@ pub(crate) fn reserve(vault: &Vault, slot: &Slot) -> Result<()> {
     if vault.contains(&name)? {
         return Err(ClientError::SlotUsed);
     }
+    mark(vault, name, None)
+}
+
+/// Marks the slot that this device's user has in a group; the same group may ask again.
+pub(crate) fn reserve_as_sibling(vault: &Vault, slot: &Slot, group_id: GroupId) -> Result<()> {
+    let name = slot_name(&slot_hash(slot)?);
+    match vault.get::<SlotUse>(&name)? {
+        Some(used) if used.group_id == Some(group_id) => Ok(()),
+        Some(_) => Err(ClientError::SlotUsed),
+        None => mark(vault, name, Some(group_id)),
+    }
+}
+
+fn mark(vault: &Vault, name: String, group_id: Option<GroupId>) -> Result<()> {
     let mut batch = Batch::default();
-    batch.put(name, &1u8)?;
+    batch.put(name, &SlotUse { group_id })?;
     Ok(vault.commit(&batch)?)
+}
+
+/// What a slot was used for, where that is a group already.
+#[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+struct SlotUse {
+    group_id: Option<GroupId>,
 }
 
 /// The first unused slot for a group that this device creates or joins by external commit.

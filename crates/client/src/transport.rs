@@ -55,23 +55,54 @@ pub(crate) struct Transport {
     inboxes: reqwest::Client,
 }
 
-fn connection() -> Result<reqwest::Client> {
-    reqwest::Client::builder()
+fn connection(extra_roots: &[Vec<u8>]) -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .connect_timeout(Duration::from_secs(10))
+        .connect_timeout(Duration::from_secs(10));
+    secured(builder, extra_roots)?
         .build()
         .map_err(|_| ClientError::Unreachable)
 }
 
+/// The platform's certificates and those that the application adds.
+#[cfg(feature = "rustls")]
+fn secured(
+    builder: reqwest::ClientBuilder,
+    extra_roots: &[Vec<u8>],
+) -> Result<reqwest::ClientBuilder> {
+    // Where the application has chosen a provider, it stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let roots = extra_roots
+        .iter()
+        .map(|der| reqwest::Certificate::from_der(der))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| ClientError::OutOfBounds)?;
+    let builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3);
+    Ok(if roots.is_empty() {
+        builder
+    } else {
+        builder.tls_certs_merge(roots)
+    })
+}
+
+/// Without the feature `rustls`, hubs are reached over loopback or a tunnel.
+#[cfg(not(feature = "rustls"))]
+fn secured(
+    builder: reqwest::ClientBuilder,
+    _extra_roots: &[Vec<u8>],
+) -> Result<reqwest::ClientBuilder> {
+    Ok(builder)
+}
+
 impl Transport {
-    pub(crate) fn new(hub: &HubAddress) -> Result<Self> {
+    pub(crate) fn new(hub: &HubAddress, extra_roots: &[Vec<u8>]) -> Result<Self> {
         Ok(Self {
             url: hub.url.trim_end_matches('/').to_owned(),
-            operations: connection()?,
-            streams: connection()?,
-            inboxes: connection()?,
+            operations: connection(extra_roots)?,
+            streams: connection(extra_roots)?,
+            inboxes: connection(extra_roots)?,
         })
     }
 

@@ -95,6 +95,7 @@ async fn into_an_open_room_and_a_connection() {
     let at_bob = bob.join_connection(&link).await.unwrap();
     settle(&[&alice, &bob]).await;
     assert_eq!(names(&at_alice).await, ["alice", "bob"]);
+    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
     let link = at_alice.invite_link().await.unwrap();
     assert!(carol.join_connection(&link).await.is_err());
     assert_together(&[&at_alice, &at_bob]).await;

@@ -265,17 +265,10 @@ async fn an_unprocessable_commit_that_moves_the_generation() {
     let world = World::start().await;
     let (clients, groups) = trio(&world).await;
     let mut events = clients[1].events();
-    let mut carols = clients[2].events();
     clients[0].set_request_hook(Some(Arc::new(broken_commit)));
     let _ = groups[0].move_generation().await;
     clients[0].set_request_hook(None);
-    for n in 0..8 {
-        for (i, client) in clients[1..].iter().enumerate() {
-            let r = client.sync_once().await;
-            eprintln!("round {n} client {i} {r:?}");
-        }
-        eprintln!("carol {:?}", drain(&mut carols));
-    }
+    rounds(&clients[1..], 8).await;
     let seen = drain(&mut events);
     let ways = recovered(&seen);
     assert!(ways.contains(&Recovery::RandomRekey), "{seen:?}");

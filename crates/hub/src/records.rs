@@ -136,7 +136,9 @@ impl Decoy {
             space: Space::Head,
             store_key: [0; 16],
         };
-        let key = LayerKey::new(Secret32::new([0; 32]));
+        // Nobody can name this key in a request.
+        let key = outer.index().handle(Space::Head, b"decoy");
+        let key = LayerKey::new(Secret32::new(key.map_err(|_| Fault::Crypto)?));
         // It is never stored, so its salts may be the same each time.
         let value = vec![0u8; 8_000];
         let (put, _) = seal_record(
@@ -179,5 +181,92 @@ impl RngCore for NoRandomness {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
         self.fill_bytes(dest);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use sordino_crypto::{IndexKey, OperatorKey, WindowKeys};
+    use sordino_wire::Secret32;
+
+    struct One(StoreKey, Vec<u8>);
+
+    impl Records for One {
+        fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault> {
+            Ok((*key == self.0).then(|| self.1.clone()))
+        }
+
+        fn replay(&self, _: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault> {
+            Ok(None)
+        }
+
+        fn read_log(
+            &self,
+            _: &LogHandle,
+            _: u64,
+            _: usize,
+            _: usize,
+        ) -> Result<LogPage, RecordFault> {
+            Err(RecordFault)
+        }
+    }
+
+    fn outer() -> OuterKeys {
+        let operator = OperatorKey::new(Secret32::new([1; 32]));
+        let index = IndexKey::new(Secret32::new([2; 32]));
+        OuterKeys::new(operator, Vec::new(), index, WindowKeys::new())
+    }
+
+    fn key(byte: u8) -> LayerKey {
+        LayerKey::new(Secret32::new([byte; 32]))
+    }
+
+    fn sealed(address: &Address) -> (Put, RecordVersion) {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let class = PadClass::PowerOfTwo;
+        seal_record(&outer(), address, &key(3), b"value", class, &mut rng).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_opens_and_tells_its_version() {
+        let address = address(&outer(), Space::Head, b"place").unwrap();
+        let (put, version) = sealed(&address);
+        let store = One(put.key, put.value.clone());
+        let opened = open_record(&outer(), &store, &address, &key(3)).unwrap();
+        let opened = opened.unwrap();
+        assert_eq!(opened.value, b"value");
+        assert_eq!(opened.version, version);
+        assert_eq!(version_of(&put.value), Some(version));
+    }
+
+    #[test]
+    fn absent_wrong_key_moved_and_damaged_are_the_same() {
+        let here = address(&outer(), Space::Head, b"place").unwrap();
+        let elsewhere = address(&outer(), Space::Head, b"other").unwrap();
+        let other_space = Address {
+            space: Space::Tree,
+            ..here
+        };
+        let (put, _) = sealed(&here);
+        let open = |address: &Address, key: &LayerKey, value: &[u8]| {
+            let store = One(address.store_key, value.to_vec());
+            let opened = open_record(&outer(), &store, address, key).unwrap();
+            opened.is_some()
+        };
+        assert!(open(&here, &key(3), &put.value));
+        assert!(!open(&here, &key(4), &put.value));
+        assert!(!open(&elsewhere, &key(3), &put.value));
+        assert!(!open(&other_space, &key(3), &put.value));
+        for length in [0, 15, 16, 100, put.value.len() - 1] {
+            assert!(!open(&here, &key(3), &put.value[..length]));
+        }
+        let store = One([0; 16], Vec::new());
+        let absent = open_record(&outer(), &store, &here, &key(3)).unwrap();
+        assert!(absent.is_none());
+        let decoy = Decoy::new(&outer()).unwrap();
+        decoy.open_in_vain(&outer(), &key(3));
     }
 }

@@ -7,6 +7,8 @@ mod head;
 mod mls;
 mod pending;
 mod roster;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub(crate) use head::{
@@ -15,7 +17,7 @@ pub(crate) use head::{
 };
 pub(crate) use mls::{MlsState, ReadOnlyStorage, to_postcard};
 pub(crate) use pending::{Pending, PendingItem, PendingKind};
-pub(crate) use roster::{DeltaRecord, RosterRecord, TreeRecord, activity_of};
+pub(crate) use roster::{DeltaRecord, JoinerPointer, RosterRecord, TreeRecord, activity_of};
 pub(crate) use window::{ChainItem, Previous, Rekeyed, StoreKeys};
 
 use crate::outcome::RecordVersion;

@@ -5,6 +5,7 @@
 use crate::device::domain_of;
 use crate::engine::commit_request::message_bytes;
 use crate::engine::roster::credential_hash;
+use crate::engine::saved::Saved;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::engine::tools::Tools;
 use crate::envelope::Signing;
@@ -21,7 +22,6 @@ use sordino_crypto::{Slot, seal_identity_entry};
 use sordino_rules::{
     CIPHERSUITE, capabilities, check_policy, group_context_extensions, key_package_lifetime,
 };
-use sordino_wire::limits::MAX_EPOCH_TOLERANCE;
 use sordino_wire::{
     CreateGroup, Domain, GroupAccess, GroupId, GroupInfoBytes, IdentityRule, List, RequestBody,
     Salt, SignatureKey, TreeBytes, encode,
@@ -57,7 +57,7 @@ pub(crate) fn create(
         .ciphersuite(CIPHERSUITE)
         .with_wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
         .use_ratchet_tree_extension(false)
-        .max_past_epochs(usize::from(MAX_EPOCH_TOLERANCE))
+        .max_past_epochs(usize::from(policy.epoch_tolerance))
         .lifetime(key_package_lifetime(step.now_s))
         .with_capabilities(capabilities())
         .with_group_context_extensions(extensions)
@@ -87,6 +87,7 @@ pub(crate) fn create(
         provider,
         mls: Some(group),
         external: None,
+        saved: Saved::default(),
     };
     check_policy(&policy, &loaded.members()?).map_err(ClientError::NotAllowed)?;
     let mut entry = None;

@@ -19,7 +19,7 @@ use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::{CommitMessageBundle, LeafNodeParameters, MlsGroup, OpenMlsProvider};
 use sordino_crypto::sha256;
 use sordino_rules::{Members, capabilities, check_group_context, check_tree};
-use sordino_wire::limits::PADDING_FLOOR_BYTES;
+use sordino_wire::limits::{MAX_EPOCH_TOLERANCE, PADDING_FLOOR_BYTES};
 use sordino_wire::{
     COMMIT_AAD_FORMAT, CommitAad, CommitIntent, CommitRequest, Delivery, DeliveryEvent, Digest,
     ExternalCommitInformation, GenerationStep, IdentityEntry, IdentityRule, LeafOperation,
@@ -205,7 +205,7 @@ impl LoadedGroup {
             .with_capabilities(capabilities())
             .build();
         MlsGroup::external_commit_builder()
-            .with_config(join_config(PADDING_FLOOR_BYTES))
+            .with_config(join_config(PADDING_FLOOR_BYTES, MAX_EPOCH_TOLERANCE))
             .with_ratchet_tree(tree(information.ratchet_tree.as_slice())?)
             .with_aad(encode(&start.aad)?)
             .skip_lifetime_validation()
@@ -346,12 +346,14 @@ impl LoadedGroup {
         };
         self.provider = self.provider.successor(&external.mls);
         self.reload_mls()?;
+        self.fit_tolerance()?;
         let resync = external.resync == 1;
         self.clear_epoch();
         self.state.last_own_commit = Some(external.commit_hash);
         self.state.status = GroupStatus::Active;
         self.state.joined_epoch = self.epoch()?;
         self.state.trouble.clear();
+        self.state.asked = None;
         self.state.identities = external.identities;
         self.state.owes_identity = external.owes_identity;
         self.state.owes_rotation = u8::from(resync);

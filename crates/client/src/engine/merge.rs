@@ -5,9 +5,10 @@
 use crate::engine::process::Flow;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::engine::tools::Tools;
-use crate::error::{GroupStatus, Result};
+use crate::error::{GroupStatus, Result, mls};
 use crate::events::Event;
 use crate::records::{DueGeneration, GenerationRecord};
+use openmls::group::PastEpochDeletionPolicy;
 use sordino_rules::{Member, Operation, Verdict};
 use sordino_wire::{DeliveredCommit, DeliveredProposal, IdentityRule};
 
@@ -82,6 +83,7 @@ impl LoadedGroup {
         delivered: &DeliveredCommit,
     ) -> Result<()> {
         self.prune_identities()?;
+        self.fit_tolerance()?;
         let members = self.members()?;
         self.state.questions.retain(|question| {
             members
@@ -108,6 +110,19 @@ impl LoadedGroup {
             step.events.push(Event::RosterChanged { group: self.id() });
         }
         Ok(())
+    }
+
+    /// Keeps the secrets of as many past epochs as the policy accepts messages from.
+    pub(crate) fn fit_tolerance(&mut self) -> Result<()> {
+        let epochs = usize::from(self.policy()?.epoch_tolerance);
+        let wanted = PastEpochDeletionPolicy::MaxEpochs(epochs);
+        let (group, provider) = self.mls_mut()?;
+        if group.past_epoch_deletion_policy() == &wanted {
+            return Ok(());
+        }
+        group
+            .set_past_epoch_deletion_policy(provider, wanted)
+            .map_err(mls("the configuration is not kept"))
     }
 
     /// Forgets what was pending in the epoch that ended.

@@ -14,6 +14,7 @@ pub(crate) mod own_commit;
 pub(crate) mod plan;
 pub(crate) mod process;
 pub(crate) mod roster;
+pub(crate) mod saved;
 pub(crate) mod send;
 pub(crate) mod state;
 pub(crate) mod tools;

@@ -48,6 +48,10 @@ impl Plan {
         matches!(self, Self::Update { .. })
     }
 
+    pub(crate) fn adds(&self) -> bool {
+        matches!(self, Self::AddUsers(_) | Self::AddOwnDevices(_))
+    }
+
     /// Whether it must start a generation by itself.
     pub(crate) fn moves_generation(&self) -> bool {
         match self {

@@ -118,7 +118,8 @@ impl LoadedGroup {
     /// committed before; what is left here may wait, so it steps aside for a moment.
     fn mls_encrypt(&mut self, key: &sordino_crypto::SigningKey, content: &[u8]) -> Result<Vec<u8>> {
         let signer = signer(key);
-        let config = join_config(padding_for(content.len()));
+        let tolerance = self.policy()?.epoch_tolerance;
+        let config = join_config(padding_for(content.len()), tolerance);
         let (group, provider) = self.mls_mut()?;
         let pending: Vec<_> = group.pending_proposals().cloned().collect();
         if !pending.is_empty() {

@@ -4,13 +4,14 @@
 //! a failed step throws the value away and the next one loads it again.
 
 use crate::device::{Device, Leaf, domain_of};
+use crate::engine::saved::Saved;
 use crate::entropy::Entropy;
 use crate::error::{ClientError, GroupStatus, Result, VaultError, mls};
 use crate::events::{Event, Evidence};
 use crate::mls::{Exporter, Provider, group_id as mls_group_id};
 use crate::records::{
-    ExternalRecord, FORMAT, GenerationRecord, KeysRecord, StateRecord, Trouble, external_name,
-    keys_name, mls_name, state_name,
+    ExternalRecord, FORMAT, GenerationRecord, KeysRecord, MlsRecord, StateRecord, Trouble,
+    external_name, keys_name, state_name,
 };
 use crate::vault::{Batch, Vault};
 use openmls::prelude::{MlsGroup, OpenMlsProvider};
@@ -31,6 +32,7 @@ pub(crate) struct LoadedGroup {
     pub(crate) mls: Option<MlsGroup>,
     /// An external commit that waits for its echo.
     pub(crate) external: Option<ExternalRecord>,
+    pub(crate) saved: Saved,
 }
 
 /// What a step leaves behind beside the group itself.
@@ -68,13 +70,12 @@ impl LoadedGroup {
             }
             Err(error) => return Err(error.into()),
         };
-        let provider = match vault.get(&mls_name(id)) {
-            Ok(Some(record)) => Provider::load(entropy.clone(), &record),
-            Ok(None) | Err(VaultError::Format | VaultError::Sealed) => {
-                Provider::new(entropy.clone())
-            }
+        let (saved, values) = match Saved::load(vault, id) {
+            Ok(loaded) => loaded,
+            Err(VaultError::Format | VaultError::Sealed) => Default::default(),
             Err(error) => return Err(error.into()),
         };
+        let provider = Provider::load(entropy.clone(), &values);
         let group = MlsGroup::load(provider.storage(), &mls_group_id(id)).unwrap_or(None);
         let usable = matches!(
             state.status,
@@ -90,15 +91,16 @@ impl LoadedGroup {
             provider,
             mls: group,
             external: vault.get(&external_name(id)).unwrap_or(None),
+            saved,
         }))
     }
 
     /// Adds all of the group to a transaction.
-    pub(crate) fn save(&self, batch: &mut Batch) -> Result<()> {
+    pub(crate) fn save(&mut self, batch: &mut Batch) -> Result<()> {
         let id = self.id();
         batch.put(keys_name(id), &self.keys)?;
         batch.put(state_name(id), &self.state)?;
-        batch.put(mls_name(id), &self.provider.dump())?;
+        self.saved.save(id, self.provider.dump(), batch)?;
         match &self.external {
             Some(external) => batch.put(external_name(id), external)?,
             None => batch.delete(external_name(id)),
@@ -107,9 +109,23 @@ impl LoadedGroup {
     }
 
     /// Forgets MLS state that serves no more.
-    pub(crate) fn drop_mls(&mut self, entropy: Entropy) {
+    pub(crate) fn drop_mls(&mut self) {
         self.mls = None;
-        self.provider = Provider::new(entropy);
+        self.provider = self.provider.successor(&MlsRecord::default());
+    }
+
+    /// Whoever is out keeps no key.
+    pub(crate) fn wipe_if_over(&mut self) {
+        if matches!(
+            self.state.status,
+            GroupStatus::Removed | GroupStatus::Deleted
+        ) {
+            self.drop_mls();
+            self.external = None;
+            self.keys.generations.clear();
+            self.state.outbox.clear();
+            self.state.pending = None;
+        }
     }
 
     pub(crate) fn id(&self) -> GroupId {
@@ -153,7 +169,7 @@ impl LoadedGroup {
         self.keys
             .generations
             .last()
-            .ok_or_else(|| VaultError::Format.into())
+            .ok_or(ClientError::Inactive(self.state.status))
     }
 
     pub(crate) fn generation(&self) -> Result<u64> {

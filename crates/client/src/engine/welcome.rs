@@ -4,6 +4,7 @@
 //! rule, or there is no group.
 
 use crate::engine::roster::open_roster;
+use crate::engine::saved::Saved;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::engine::tree::tree;
 use crate::entropy::Entropy;
@@ -14,7 +15,7 @@ use crate::records::{FORMAT, GenerationRecord, KeyPackageRecord, KeysRecord, Sta
 use openmls::prelude::{MlsMessageBodyIn, StagedWelcome, Welcome};
 use sordino_crypto::{GroupSecret, check_key_object, open_key_object, sha256};
 use sordino_rules::{Members, check_group_context, check_tree};
-use sordino_wire::limits::PADDING_FLOOR_BYTES;
+use sordino_wire::limits::{MAX_EPOCH_TOLERANCE, PADDING_FLOOR_BYTES};
 use sordino_wire::{
     Digest, GroupKeyObject, IdentityRule, Membership, SealedKeyObject, SignatureKey, encode,
 };
@@ -64,7 +65,7 @@ pub(crate) fn join(
 ) -> Result<LoadedGroup> {
     let object = arrival.object;
     let provider = Provider::load(entropy.clone(), &arrival.key_package.storage);
-    let config = join_config(PADDING_FLOOR_BYTES);
+    let config = join_config(PADDING_FLOOR_BYTES, MAX_EPOCH_TOLERANCE);
     let staged = StagedWelcome::build_from_welcome(&provider, &config, welcome(arrival.welcome)?)
         .map_err(mls("the Welcome does not open"))?
         .with_ratchet_tree(tree(arrival.membership.ratchet_tree.as_slice())?)
@@ -111,7 +112,7 @@ pub(crate) fn join(
     );
     state.joined_epoch = object.epoch;
     state.identities = opened.identities;
-    let loaded = LoadedGroup {
+    let mut loaded = LoadedGroup {
         keys: KeysRecord {
             format: FORMAT,
             hub_domain: object.hub_domain,
@@ -130,7 +131,9 @@ pub(crate) fn join(
         provider,
         mls: Some(group),
         external: None,
+        saved: Saved::default(),
     };
+    loaded.fit_tolerance()?;
     for evidence in opened.evidence {
         step.events.push(loaded.evidence(evidence));
     }

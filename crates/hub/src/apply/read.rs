@@ -9,7 +9,7 @@ use crate::authenticate::{Who, signer_in};
 use crate::outcome::{Fault, Put, Refusal, Step};
 use crate::records::{Records, address, open_record, seal_record};
 use crate::reseal::Writer;
-use crate::state::{GroupState, HEAD_FORMAT, Head, MlsState, Pending};
+use crate::state::{GroupState, HEAD_FORMAT, Head, JoinerPointer, MlsState, Pending};
 use crate::unseal::Reader;
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::LeafNodeIndex;
@@ -18,15 +18,7 @@ use sordino_wire::{
     Bytes, DeliveredProposal, ExternalCommitInformation, List, Membership, Position, Reject,
     ResponseBody, Secret32, WelcomeInformationRequest, encode, exact,
 };
-use tls_codec::{Serialize as _, TlsDeserializeBytes, TlsSerialize, TlsSize};
-
-/// Where the epoch of a Welcome is, for its joiners.
-#[derive(Clone, Copy, Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-struct JoinerPointer {
-    format: u16,
-    base_epoch: u64,
-    position: Position,
-}
+use tls_codec::Serialize as _;
 
 /// Roster with entries.
 pub(crate) fn membership(

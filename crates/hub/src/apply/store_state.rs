@@ -203,6 +203,7 @@ pub(crate) fn retire_generation(
     old: &Head,
 ) -> Result<Vec<StoreKey>, Refusal> {
     let today = writer.today();
+    let window_day = today.saturating_add(writer.shared.config.stream_entry_days);
     let mut keep = std::collections::BTreeMap::new();
     for kept in old.kept.iter().filter(|k| k.last_day >= today) {
         for name in needed(kept) {
@@ -216,11 +217,16 @@ pub(crate) fn retire_generation(
         let key = name.store_key(writer, ear_key)?;
         match keep.get(&name) {
             Some(last_day) => {
+                // A window may be opened on what is current, and needs it as long.
+                let last_day = match current.contains(&name) {
+                    true => (*last_day).max(window_day),
+                    false => *last_day,
+                };
                 if let Some(value) = records.get(&key)? {
                     writer.changes.put.push(Put {
                         key,
                         value,
-                        expires_day: Some(*last_day),
+                        expires_day: Some(last_day),
                     });
                 }
             }

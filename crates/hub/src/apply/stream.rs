@@ -27,7 +27,11 @@ pub(crate) fn read(
             .outer
             .index()
             .handle(Space::StreamLog, &wanted.stream_id.0)?;
-        let most = usize::from(wanted.max).min(MAX_STREAM_ENTRIES);
+        // A store gives a first entry whatever its size; an answer that is full takes none.
+        let most = match room {
+            0 => 0,
+            _ => usize::from(wanted.max).min(MAX_STREAM_ENTRIES),
+        };
         let page = read_page(
             shared,
             records,

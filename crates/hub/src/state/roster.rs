@@ -4,7 +4,7 @@
 //! openmls serialises stands behind our own format number, since its encoding has changed before.
 
 use sordino_wire::limits::{MAX_ADDS, MAX_BODY_BYTES, MAX_MEMBERS, MAX_WRAPPERS};
-use sordino_wire::{Bytes, List, PartialGroupInfo, PreviousWrapper, Roster, RosterEntry};
+use sordino_wire::{Bytes, List, PartialGroupInfo, Position, PreviousWrapper, Roster, RosterEntry};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// The public group at one epoch.
@@ -55,6 +55,14 @@ pub(crate) struct RosterRecord {
     pub(crate) roster: Roster,
     /// By leaf index, ascending.
     pub(crate) activity: List<Activity, MAX_MEMBERS>,
+}
+
+/// Where the epoch of a Welcome is, for its joiners.
+#[derive(Clone, Copy, Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+pub(crate) struct JoinerPointer {
+    pub(crate) format: u16,
+    pub(crate) base_epoch: u64,
+    pub(crate) position: Position,
 }
 
 impl RosterRecord {

@@ -1,11 +1,26 @@
 //! The hub and clients of it, the whole protocol as bytes, without network and disk.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "test code fails loudly, in helpers too"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ex_member;
 mod keeping;
+mod leaves;
 mod operations;
+mod property;
+mod reading;
 mod recovery;
 mod refusals;
+mod refuse;
 mod refused_commits;
 mod scene;
+mod sealings;

@@ -354,3 +354,36 @@ fn a_report_reaches_the_members() {
         .any(|s| matches!(s, Seen::Reported(_)));
     assert!(told);
 }
+
+#[test]
+fn the_hub_removes_who_has_been_away_for_long() {
+    let (mut world, mut members) = group_of(25, 3);
+    world.pass_days(60);
+    members[1].commit(&mut world, &Plan::moving());
+    sync_all(&mut world, &mut members);
+    world.pass_days(31);
+    members[0].commit(&mut world, &Plan::moving());
+    sync_all(&mut world, &mut members);
+    assert_eq!(members[0].pending.len(), 1, "the third");
+    members[1].commit(&mut world, &Plan::default());
+    members.pop();
+    all_agree(&mut world, &mut members);
+    assert!(members[0].pending.is_empty());
+}
+
+#[test]
+fn a_leaf_that_leaves_and_is_removed_goes_once() {
+    let (mut world, mut members) = group_of(26, 3);
+    world.pass_days(60);
+    members[1].commit(&mut world, &Plan::moving());
+    sync_all(&mut world, &mut members);
+    world.pass_days(31);
+    members[0].commit(&mut world, &Plan::moving());
+    sync_all(&mut world, &mut members);
+    done(members[2].leave(&mut world));
+    sync_all(&mut world, &mut members);
+    assert_eq!(members[0].pending.len(), 2);
+    members[1].commit(&mut world, &Plan::default());
+    members.pop();
+    all_agree(&mut world, &mut members);
+}

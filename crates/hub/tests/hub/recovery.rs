@@ -226,9 +226,9 @@ fn an_unprocessable_commit_that_moves_the_generation_loses_nobody() {
     all_agree(&mut world, &mut members);
     confirm(&mut world, &members[1]);
     // Nobody could wrap the keys of the generations in between: everybody names itself again.
-    for turn in 0..members.len() {
-        members[turn].sync(&mut world);
-        members[turn].commit(&mut world, &Plan::update());
+    for member in &mut members {
+        member.sync(&mut world);
+        member.commit(&mut world, &Plan::update());
     }
     all_agree(&mut world, &mut members);
     all_known(&mut world, &members);

@@ -441,3 +441,16 @@ fn a_request_through_a_stale_link() {
     let current = members[0].epoch();
     assert_eq!(rejected(answer), Reject::WrongEpoch { current });
 }
+
+#[test]
+fn keys_of_zeros_open_nothing() {
+    let (mut world, members) = group_of(328, 1);
+    let head = sordino_wire::HeadAccess {
+        group_id: members[0].group_id,
+        locator: sordino_wire::Locator([0; 16]),
+        head_key: Secret32::new([0; 32]),
+    };
+    let mut stranger = Actor::new(&mut world, 9, 0);
+    let (_, answer) = stranger.ask_for_keys(&mut world, head);
+    assert_eq!(rejected(answer), Reject::UnknownGroup);
+}

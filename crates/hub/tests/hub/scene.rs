@@ -1,12 +1,7 @@
 //! Scenes that many tests begin with, and what must be true at their end.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "test code fails loudly"
-)]
-
 use crate::support::{Actor, Plan, World, done, policy};
+use sordino_crypto::Slot;
 use sordino_wire::{LeafOperation, PolicySummary};
 
 /// A group of one-device users 1 to `users`; the first created it and added the others.
@@ -40,7 +35,14 @@ pub(crate) fn add(world: &mut World, members: &mut Vec<Actor>, mut new: Vec<Acto
 
 /// A member adds a further device of its own.
 pub(crate) fn add_device(world: &mut World, member: &mut Actor, device: u8) -> Actor {
-    let mut new = Actor::new(world, member.user, device);
+    let rejoin = match member.slot {
+        Slot::Group { rejoin, .. }
+        | Slot::KeyPackageSet {
+            contact_generation: rejoin,
+            ..
+        } => rejoin,
+    };
+    let mut new = Actor::rejoining(world, member.user, device, rejoin);
     let entry = new.invitation(world);
     let proof = member.proof(world, LeafOperation::AddOwnClient, &new.leaf_key().public());
     let plan = Plan {

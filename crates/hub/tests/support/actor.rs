@@ -71,6 +71,8 @@ pub(crate) struct Actor {
     /// A commit that could not be processed.
     pub(crate) stuck: Option<sordino_wire::Digest>,
     pub(crate) inbox: Option<Inbox>,
+    /// Kept by who is about to be removed.
+    pub(crate) last_sender_key: Secret32,
     /// The external commit by which it came in.
     pub(crate) joined_by: Option<sordino_wire::Digest>,
 }
@@ -150,6 +152,7 @@ impl Actor {
             seen: Vec::new(),
             stuck: None,
             inbox: None,
+            last_sender_key: Secret32::new([0; 32]),
             joined_by: None,
         };
         actor.publish_link(world);

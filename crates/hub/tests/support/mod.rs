@@ -16,6 +16,7 @@
 mod actor;
 mod commit;
 mod external;
+mod join;
 mod recover;
 mod request;
 mod store;
