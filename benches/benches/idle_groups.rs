@@ -9,12 +9,14 @@
     reason = "a measurement that goes wrong must end loudly, and figures are rounded anyway"
 )]
 
-use sordino_benches::{BigGroup, Http, ServerProcess, Table, serve_if_asked, thousands};
+use sordino_benches::{BigGroup, Http, ServerProcess, Table, median, serve_if_asked, thousands};
 use std::path::Path;
 
 const GROUPS: [u64; 2] = [10, 10_000];
 const MAKERS: u64 = 16;
 const STARTS: usize = 5;
+/// The server's database in its data folder.
+const DATABASE: &str = "hub.redb";
 
 fn create(server: &ServerProcess, groups: u64) {
     std::thread::scope(|scope| {
@@ -36,9 +38,15 @@ fn file_bytes(folder: &Path) -> u64 {
         .sum()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// What redb says of a closed file: bytes of keys and values, and bytes of the pages in use.
+fn stored_bytes(folder: &Path) -> (u64, u64) {
+    let db = redb::Database::open(folder.join(DATABASE)).unwrap();
+    let txn = db.begin_write().unwrap();
+    let stats = txn.stats().unwrap();
+    let allocated = stats.allocated_pages() * stats.page_size() as u64;
+    let stored = stats.stored_bytes();
+    txn.abort().unwrap();
+    (stored, allocated)
 }
 
 fn main() {
@@ -51,6 +59,8 @@ fn main() {
         "resident after a new start, kB",
         "start, ms",
         "data folder, MB",
+        "pages in use, MB",
+        "keys and values, MB",
     ]);
     for groups in GROUPS {
         let folder = tempfile::tempdir().unwrap();
@@ -69,14 +79,18 @@ fn main() {
             starts.push(server.started_in().as_secs_f64() * 1e3);
             server.stop();
         }
+        let (stored, allocated) = stored_bytes(&data);
+        let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
         table.row(&[
             thousands(groups as f64),
             thousands(rate),
             thousands(grown),
-            thousands(median(own)),
-            thousands(median(resident)),
-            format!("{:.0}", median(starts)),
-            format!("{:.1}", file_bytes(&data) as f64 / 1e6),
+            thousands(median(&own)),
+            thousands(median(&resident)),
+            format!("{:.0}", median(&starts)),
+            megabytes(file_bytes(&data)),
+            megabytes(allocated),
+            megabytes(stored),
         ]);
     }
     table.print();

@@ -88,6 +88,8 @@ pub(crate) struct Cell {
     loaded: tokio::sync::Mutex<Option<LoadedGroup>>,
     /// Whose turn it is to change the group at the hub.
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// When the hub was last asked who the unidentified members are.
+    pub(crate) asked_members_s: std::sync::atomic::AtomicU64,
 }
 
 /// Everything that a client is.

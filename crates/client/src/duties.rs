@@ -11,7 +11,13 @@ use crate::events::Event;
 use crate::records::Trouble;
 use crate::recover::leaf_request;
 use crate::transport::Endpoint;
-use sordino_wire::{Digest, GroupAccess, GroupId, Membership, Reject, RequestBody, ResponseBody};
+use sordino_wire::{
+    Digest, GroupAccess, GroupId, IdentityRule, Membership, Reject, RequestBody, ResponseBody,
+};
+use std::sync::atomic::Ordering;
+
+/// How long a device waits before it asks again who unidentified members are, in seconds.
+const LOOK_AGAIN_S: u64 = 15;
 
 /// What is to be done about a group, as a list without secrets.
 pub(crate) struct Chores {
@@ -26,6 +32,8 @@ pub(crate) struct Chores {
     owes_identity: bool,
     owes_rotation: bool,
     secret_known: bool,
+    /// Members whose identity should be known and is not.
+    unidentified: bool,
     pub(crate) asked_s: Option<u64>,
 }
 
@@ -67,7 +75,28 @@ impl Core {
         if chores.removals && self.must_commit(id).await? {
             unless_awaiting(self.commit_in_turn(id, &Plan::CommitPending).await)?;
         }
-        self.pay(id, &chores).await
+        self.pay(id, &chores).await?;
+        if chores.unidentified && chores.secret_known {
+            self.look_again(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Some members are unidentified: they owe their entry, or this device missed it. Asking now
+    /// and then tells which.
+    async fn look_again(&self, id: GroupId) -> Result<()> {
+        let cell = self.cell(id);
+        let now_s = self.now_s();
+        let asked_s = cell.asked_members_s.load(Ordering::Relaxed);
+        if asked_s != 0 && now_s.saturating_sub(asked_s) < LOOK_AGAIN_S {
+            return Ok(());
+        }
+        cell.asked_members_s.store(now_s.max(1), Ordering::Relaxed);
+        if asked_s == 0 {
+            // Most follow at once by themselves.
+            return Ok(());
+        }
+        self.learn_members(id).await
     }
 
     /// Brings a join that was interrupted to its end, one way or the other.
@@ -106,6 +135,12 @@ impl Core {
                 removals: state.removals_due_s.is_some_and(|due_s| due_s <= now_s),
                 owes_identity: state.owes_identity == 1,
                 owes_rotation: state.owes_rotation == 1,
+                unidentified: group
+                    .policy()
+                    .is_ok_and(|p| p.identities == IdentityRule::All)
+                    && group
+                        .mls()
+                        .is_ok_and(|mls| mls.members().count() > state.identities.len()),
                 secret_known: group.group_secret().is_ok_and(|secret| secret.is_some()),
                 asked_s: state.asked.as_ref().map(|asked| asked.asked_s),
             })
@@ -131,10 +166,12 @@ impl Core {
     /// Asks who the members are, once the key for it is there.
     pub(crate) async fn learn_members(&self, id: GroupId) -> Result<()> {
         let access = self.view(id, |group, _| group.access()).await?;
-        let Ok(membership) = self.inspect(access).await? else {
-            return Ok(());
-        };
+        let membership = self.inspect(access).await?.map_err(ClientError::Refused)?;
         self.step(id, |group, _, step| {
+            if group.group_secret()?.is_none() {
+                // It may arrive between this and the update that ends the asking.
+                return Err(ClientError::SecretUnknown);
+            }
             for evidence in group.learn_roster(&membership.roster)? {
                 let event = group.evidence(evidence);
                 step.events.push(event);

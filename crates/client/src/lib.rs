@@ -50,6 +50,7 @@
 //! # }
 //! ```
 
+#[cfg(feature = "audit")]
 mod audit;
 mod client;
 mod clock;

@@ -1,8 +1,9 @@
 //! Doors for tests: hostile clients change a request's body before it is signed; audits list what
-//! must never stand in a hub's database.
+//! must never stand in a hub's database (only with the feature `audit`).
 //!
 //! Nothing in the library uses them; without a hook, requests are what they are.
 
+#[cfg(feature = "audit")]
 pub use crate::audit::Trace;
 
 use sordino_crypto::SigningKey;
@@ -23,6 +24,7 @@ pub struct HookContext<'a> {
 pub type RequestHook = Arc<dyn Fn(&mut RequestBody, &HookContext<'_>) + Send + Sync>;
 
 /// Lists what must never stand in a hub's database, as this device knows it now.
+#[cfg(feature = "audit")]
 pub async fn traces(client: &crate::Client) -> crate::Result<Vec<Trace>> {
     client.core.traces().await
 }

@@ -172,9 +172,6 @@ where
             Err(source) => source,
         };
         let again = matches!(source.advice(), Advice::RetryAfter(_) | Advice::Wait);
-        if std::env::var_os("DEMO_DEBUG").is_some() {
-            eprintln!("retry {what}: {source}");
-        }
         if !again || start.elapsed() > PATIENCE {
             return Err(DemoError::Client { what, source });
         }

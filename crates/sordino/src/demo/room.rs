@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long an act may take to come to rest.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(120);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -139,16 +139,6 @@ impl Room {
                     members.len(),
                     self.devices.len()
                 ));
-            }
-            if std::env::var_os("DEMO_DEBUG").is_some() {
-                for m in members.iter().filter(|m| m.identity.is_none()) {
-                    for other in &self.devices {
-                        let o = self.at(cast, *other).await.ok()?;
-                        if o.own().await.ok()?.client_pseudonym == m.client_pseudonym {
-                            eprintln!("room {} {:?} gen {:?} epoch {:?}: {device} does not know {other}, which knows itself {:?} devices {:?}", self.number, self.kind, group.generation().await, group.epoch().await, o.own().await.ok()?.identity.is_some(), self.devices);
-                        }
-                    }
-                }
             }
             if members.iter().any(|m| m.identity.is_none()) {
                 return label("does not know everybody");

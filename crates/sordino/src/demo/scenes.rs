@@ -272,10 +272,6 @@ async fn until(cast: &Cast, device: usize, room: &Room, inside: bool) -> Result<
         if (status == Some(GroupStatus::Active)) == inside {
             return Ok(());
         }
-        if start.elapsed() > Duration::from_secs(15) && std::env::var_os("DEMO_DEBUG").is_some() {
-            let client = &cast.device(device)?.client;
-            eprintln!("stuck {device} room {} {:?} status {status:?} sync {:?}", room.number, room.kind, client.sync_once().await);
-        }
         if start.elapsed() > GONE {
             let what = if inside { "coming in" } else { "going" };
             return Err(DemoError::Restless(format!("device {device} {what}")));

@@ -1,0 +1,82 @@
+//! H: two groups of one person, as the hub sees them while they are used.
+
+use crate::burglar::Burglar;
+use crate::database::{Database, operator_keys};
+use crate::world::{Known, World, add, note, say, settle};
+use sordino_client::Clock as _;
+use sordino_client::{Client, GroupSettings, ManualClock, SystemClock};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// So many equal bytes may be a field in common.
+const WINDOW: usize = 12;
+/// They are form where so many in a row also stand in a group of strangers: single bytes of fields
+/// are equal by chance.
+const PART: usize = 4;
+
+/// Makes a group of two and uses it; gives everything that the hub saw of its state and deliveries.
+async fn views(world: &World, one: &Client, other: &Client) -> Vec<Vec<u8>> {
+    let data = world.data_dir();
+    let before = Database::copy_of(&data);
+    let (mut known, mut own) = (Known::new(), Known::new());
+    note(&mut known, &[one]).await;
+    let group = one.create_group(GroupSettings::closed()).await.unwrap();
+    let at_other = add(&group, other, &mut known).await;
+    settle(&[one, other], &mut known).await;
+    group.update().await.unwrap();
+    say(&group, "the same words in all groups", &mut known).await;
+    settle(&[one, other], &mut known).await;
+    at_other.update().await.unwrap();
+    settle(&[one, other], &mut known).await;
+    note(&mut known, &[one, other]).await;
+    // Of the second, who is in this group alone, so that no key of another group is among them.
+    note(&mut own, &[other]).await;
+
+    let after = Database::copy_of(&data);
+    let outer = operator_keys(&data, &after);
+    let burglar = Burglar::new(&outer, world.hub.domain(), &own, &known);
+    let loot = burglar.loot(&after, &before);
+    let heard = burglar.heard(&after, &before);
+    assert!(loot.len() >= 3 && heard.len() >= 4);
+    let opened = loot.into_iter().map(|(_, bytes)| bytes).chain(heard);
+    opened.collect()
+}
+
+fn windows<const N: usize>(views: &[Vec<u8>]) -> BTreeSet<[u8; N]> {
+    let all = views.iter().flat_map(|bytes| bytes.windows(N));
+    all.map(|window| window.try_into().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_groups_of_one_person_have_nothing_in_common() {
+    let world = World::start().await;
+    // One time for everybody: else equal times would look like a person.
+    let clock = Arc::new(ManualClock::new(SystemClock.now_s()));
+    let mut clients = Vec::new();
+    for name in ["anna", "bart", "cass", "desi", "emil"] {
+        let mut config = world.config(name);
+        config.clock = clock.clone();
+        let made = Client::create_user(config, &world.uri(name)).await;
+        clients.push(made.unwrap());
+    }
+    let first = views(&world, &clients[0], &clients[1]).await;
+    let second = views(&world, &clients[0], &clients[2]).await;
+    let strangers = views(&world, &clients[3], &clients[4]).await;
+    let strangers = windows::<PART>(&strangers);
+    let shared = &windows::<WINDOW>(&first) & &windows::<WINDOW>(&second);
+    // What groups without anybody in common share is form, not person.
+    let is_form = |window: &&[u8; WINDOW]| {
+        let mut parts = window.windows(PART);
+        parts.any(|part| strangers.contains(part))
+    };
+    assert!(shared.iter().filter(is_form).count() > 20);
+    let person: Vec<_> = shared.iter().filter(|w| !is_form(w)).collect();
+    assert!(person.is_empty(), "{person:?}");
+    // A key of the person in both would have been seen.
+    let key = clients[0].credential().signature_key.as_slice();
+    assert!(
+        key.windows(WINDOW)
+            .any(|w| !is_form(&&w.try_into().unwrap()))
+    );
+    world.hub.shutdown().await;
+}

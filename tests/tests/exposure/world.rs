@@ -1,0 +1,144 @@
+//! Owns a hub in this process, clients of it, and the list of everything that they must not leave
+//! behind.
+
+use sordino_client::{Client, ClientConfig, Delays, Group, HubAddress, IdentifierUri, raw};
+use sordino_server::{Running, Server, ServerConfig};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Kinds and things.
+pub type Known = BTreeSet<(&'static str, Vec<u8>)>;
+
+pub struct World {
+    pub hub: Running,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+fn server_config(folder: &tempfile::TempDir) -> ServerConfig {
+    ServerConfig::local(folder.path().join("hub"))
+}
+
+impl World {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let hub = Server::start(server_config(&folder)).await.unwrap();
+        let address = hub.local_addr();
+        Self {
+            hub,
+            address,
+            folder,
+        }
+    }
+
+    /// Drops the server without telling it to stop, and starts another on the same folder.
+    pub async fn restart(self) -> Self {
+        let Self {
+            hub,
+            address,
+            folder,
+        } = self;
+        drop(hub);
+        for _ in 0..200 {
+            let mut config = server_config(&folder);
+            config.listen = address;
+            if let Ok(hub) = Server::start(config).await {
+                return Self {
+                    hub,
+                    address,
+                    folder,
+                };
+            }
+            // Its tasks are still ending.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the server does not come back");
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.hub.data_dir().to_path_buf()
+    }
+
+    pub fn config(&self, name: &str) -> ClientConfig {
+        let vault = self.folder.path().join(format!("{name}.vault"));
+        let hub = HubAddress {
+            url: format!("http://{}", self.address),
+            domain: self.hub.domain().clone(),
+        };
+        let mut config = ClientConfig::new(vault, [7; 32], hub);
+        config.delays = Delays {
+            answer_s: 0,
+            confirm_s: 0,
+            remove_s: 0,
+        };
+        config.retry_pause = Duration::from_millis(30);
+        config.wait_s = 2;
+        config
+    }
+
+    pub fn uri(&self, name: &str) -> IdentifierUri {
+        let domain = self.hub.domain().as_str();
+        IdentifierUri::new(format!("mimi://{domain}/u/{name}")).unwrap()
+    }
+
+    pub async fn user(&self, name: &str) -> Client {
+        Client::create_user(self.config(name), &self.uri(name))
+            .await
+            .unwrap()
+    }
+}
+
+/// Adds a user with one device and lets it take its Welcome.
+pub async fn add(group: &Group, who: &Client, known: &mut Known) -> Group {
+    let set = who
+        .key_package_set(&who.credential().user.clone())
+        .await
+        .unwrap();
+    note(known, &[who]).await;
+    group.add_users(vec![set]).await.unwrap();
+    who.sync_once().await.unwrap();
+    let group = who.group(group.id()).await.unwrap();
+    note(known, &[who]).await;
+    group
+}
+
+/// A few rounds for everybody, so that questions are asked, answered and acted upon.
+pub async fn settle(clients: &[&Client], known: &mut Known) {
+    for _ in 0..3 {
+        for client in clients {
+            client.sync_once().await.unwrap();
+            note(known, &[client]).await;
+        }
+    }
+}
+
+/// Adds what these devices know now; keys move on, so it is done often.
+pub async fn note(known: &mut Known, clients: &[&Client]) {
+    for client in clients {
+        let traces = raw::traces(client).await.unwrap();
+        known.extend(traces.into_iter().map(|trace| (trace.kind, trace.bytes)));
+        let user = client.credential().user.as_str();
+        let name = user.rsplit('/').next().unwrap();
+        known.insert(("bare name", name.as_bytes().to_vec()));
+    }
+}
+
+/// Sends a message and remembers it.
+pub async fn say(group: &Group, text: &str, known: &mut Known) {
+    group.send(text.as_bytes()).await.unwrap();
+    known.insert(("message", text.as_bytes().to_vec()));
+}
+
+/// The values of one kind.
+pub fn of_kind<'k>(known: &'k Known, kind: &'static str) -> impl Iterator<Item = &'k [u8]> {
+    known
+        .iter()
+        .filter(move |(k, _)| *k == kind)
+        .map(|(_, bytes)| bytes.as_slice())
+}
