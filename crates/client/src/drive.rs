@@ -7,6 +7,7 @@ use crate::core::{Core, outcome};
 use crate::engine::external::Entrance;
 use crate::engine::plan::Plan;
 use crate::error::{ClientError, GroupStatus, Result};
+use crate::events::Event;
 use crate::transport::Endpoint;
 use sordino_rules::PendingKind;
 use sordino_wire::{
@@ -241,7 +242,12 @@ impl Core {
         information: &ExternalCommitInformation,
     ) -> Result<()> {
         let hub_key = self.hub_key().await?;
-        self.step(id, |group, tools, _| {
+        self.step(id, |group, tools, step| {
+            let counter = information.position.counter;
+            if counter < group.state.counter {
+                step.events.push(Event::RolledBack { group: id });
+                group.state.counter = counter;
+            }
             group.build_external(tools, &hub_key, entrance, information)
         })
         .await
@@ -299,8 +305,13 @@ impl Core {
 
     async fn external_refused(&self, id: GroupId, hash: Digest, reject: Reject) -> Result<Driven> {
         self.catch_up(id).await?;
+        let too_old = reject == Reject::Generation;
         let gone = self
             .step(id, |group, _, _| {
+                if too_old {
+                    // As above: the next attempt moves it.
+                    group.state.generation_started_s = 0;
+                }
                 let same = group.external.as_ref().map(|e| e.commit_hash) == Some(hash);
                 if same {
                     group.external = None;
@@ -316,7 +327,7 @@ impl Core {
                 self.learn_time(hub_time_s);
                 Ok(Driven::Lost)
             }
-            Reject::WrongEpoch { .. } => Ok(Driven::Lost),
+            Reject::WrongEpoch { .. } | Reject::Generation => Ok(Driven::Lost),
             reject => Err(ClientError::Refused(reject)),
         }
     }

@@ -95,12 +95,12 @@ fn run(
             apply::rekey::rekey(shared, records, env, &admitted, request)
         }
         RequestBody::InspectMembership(access) => {
-            let state = open_group(shared, records, access)?;
-            apply::read::membership(shared, records, &state)
+            let mut state = open_group(shared, records, access)?;
+            apply::read::membership(shared, records, &mut state)
         }
         RequestBody::ExternalCommitInformation(access) => {
-            let state = open_group(shared, records, access)?;
-            apply::read::external_commit_information(shared, records, &state)
+            let mut state = open_group(shared, records, access)?;
+            apply::read::external_commit_information(shared, records, &mut state)
         }
         RequestBody::WelcomeInformation(request) => {
             apply::read::welcome_information(shared, records, &admitted, request)

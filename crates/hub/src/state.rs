@@ -4,6 +4,7 @@
 //! mixed or rolled back is noticed. It lives as long as the request.
 
 mod head;
+mod lazy_roster;
 mod mls;
 mod pending;
 mod roster;
@@ -15,12 +16,16 @@ pub(crate) use head::{
     EpochKey, HEAD_FORMAT, Head, KeptSnapshot, Manifest, ParkedQuestion, ParkingPlace, Tombstone,
     Unconfirmed,
 };
+pub(crate) use lazy_roster::LazyRoster;
 pub(crate) use mls::{MlsState, ReadOnlyStorage, to_postcard};
 pub(crate) use pending::{Pending, PendingItem, PendingKind};
 pub(crate) use roster::{DeltaRecord, JoinerPointer, RosterRecord, TreeRecord, activity_of};
 pub(crate) use window::{ChainItem, Previous, Rekeyed, StoreKeys};
 
-use crate::outcome::RecordVersion;
+use crate::HubShared;
+use crate::outcome::{RecordVersion, Refusal};
+use crate::records::Records;
+use crate::unseal::Reader;
 use sordino_crypto::EarKey;
 
 /// A head, opened: all that a send needs.
@@ -44,7 +49,7 @@ pub(crate) struct GroupState {
     /// The MLS side.
     pub(crate) mls: MlsState,
     /// Identity entries, wrappers, activity.
-    pub(crate) roster: RosterRecord,
+    pub(crate) roster: LazyRoster,
     /// Pending proposals.
     pub(crate) pending: Pending,
 }
@@ -52,6 +57,20 @@ pub(crate) struct GroupState {
 impl GroupState {
     pub(crate) fn head(&self) -> &Head {
         &self.opened.head
+    }
+
+    /// Identity entries, wrappers and activity as they are now.
+    pub(crate) fn open_roster(
+        &mut self,
+        shared: &HubShared,
+        records: &dyn Records,
+    ) -> Result<&mut RosterRecord, Refusal> {
+        let reader = Reader {
+            shared,
+            records,
+            ear_key: &self.ear_key,
+        };
+        self.roster.open(&reader)
     }
 
     /// Whether all leaves belong to one user.

@@ -8,7 +8,7 @@ use crate::HubShared;
 use crate::outcome::{Fault, Refusal};
 use crate::records::{Opened, Records, address, open_record};
 use crate::state::{
-    DeltaRecord, GroupState, HEAD_FORMAT, Head, Manifest, MlsState, OpenedHead, Pending,
+    DeltaRecord, GroupState, HEAD_FORMAT, Head, LazyRoster, Manifest, MlsState, OpenedHead, Pending,
     RosterRecord, Tombstone, TreeRecord,
 };
 use sordino_crypto::{Address, EarKey, HeadKey, LayerKey, Space};
@@ -137,10 +137,6 @@ pub(crate) fn open_rest(
     let manifest = &head.manifest;
     let tree = reader.tree(manifest.base_epoch, Some(manifest.tree))?;
     let deltas = reader.deltas(manifest)?;
-    let mut roster = reader.roster(manifest.base_epoch, Some(manifest.roster))?;
-    for delta in &deltas {
-        roster.apply(delta).map_err(|_| Fault::Inconsistent)?;
-    }
     let pending = match manifest.pending {
         Some(version) => reader.pending(version)?,
         None => Pending::default(),
@@ -149,6 +145,7 @@ pub(crate) fn open_rest(
     if mls.epoch() != head.epoch || mls.context_hash()? != head.context_hash {
         return Err(Fault::Inconsistent.into());
     }
+    let roster = LazyRoster::new(manifest.base_epoch, manifest.roster, deltas);
     Ok(GroupState {
         opened,
         ear_key,

@@ -77,6 +77,11 @@ impl<'o> Burglar<'o> {
         burglar
     }
 
+    /// Its keys.
+    pub fn keys(&self) -> &[Secret32] {
+        &self.keys
+    }
+
     /// Derives all keys and names of one generation.
     fn take_generation(&mut self, domain: &Domain, ear: &EarKey) {
         let delivery = ear.delivery_key().unwrap();

@@ -3,13 +3,61 @@
 use crate::burglar::Burglar;
 use crate::database::{Database, operator_keys};
 use crate::search::Search;
-use crate::world::{Known, World, add, note, say, settle};
+use crate::world::{Known, World, add, exchange, note, say, settle};
+use openmls::prelude::RatchetTreeIn;
 use sordino_client::{GroupSettings, InviteLink};
+use sordino_crypto::{WrapperKey, open_identity_entry};
+use sordino_wire::{
+    Authentication, DsRequest, DsResponse, ExternalCommitInformation, GroupAccess, GroupId,
+    PseudonymousCredential, RequestBody, ResponseBody, RosterEntry, Secret32, exact, media,
+};
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use tls_codec::DeserializeBytes as _;
 
 /// What a link gives.
 fn keys_of(link: &InviteLink) -> Known {
     Known::from([("group key", link.ear_key.expose().to_vec())])
+}
+
+/// What anybody with a link asks the hub before joining.
+async fn information(hub: SocketAddr, link: &InviteLink) -> ExternalCommitInformation {
+    let access = GroupAccess {
+        group_id: link.group_id,
+        ear_key: link.ear_key.duplicate(),
+    };
+    let request = DsRequest {
+        body: RequestBody::ExternalCommitInformation(access),
+        auth: Authentication::Possession,
+    };
+    let head = format!("POST {}", media::EXTERNAL_COMMIT_INFORMATION);
+    let answer = exchange(hub, &head, &request.encode().unwrap()).await;
+    let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    match DsResponse::parse(&answer[body..]).unwrap().body {
+        ResponseBody::ExternalCommitInformation(information) => information,
+        _ => panic!("refused"),
+    }
+}
+
+/// How many identity entries open under any of these keys, whosever they are.
+fn identities_opened(keys: &[Secret32], id: GroupId, seen: &ExternalCommitInformation) -> usize {
+    let tree = RatchetTreeIn::tls_deserialize_exact_bytes(seen.ratchet_tree.as_slice()).unwrap();
+    let leaves: Vec<PseudonymousCredential> = tree
+        .leaves()
+        .map(|leaf| exact(leaf.credential().serialized_content()).unwrap())
+        .collect();
+    let opens = |entry: &RosterEntry| {
+        keys.iter().any(|key| {
+            let wrapper = WrapperKey::new(key.duplicate());
+            let mut leaves = leaves.iter();
+            leaves.any(|leaf| open_identity_entry(&wrapper, id, leaf, &entry.entry).is_ok())
+        })
+    };
+    seen.roster
+        .entries
+        .iter()
+        .filter(|entry| opens(entry))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,6 +103,13 @@ async fn a_link_opens_no_identity_and_nothing_after_a_removal() {
         "message",
     ];
     assert!(found.is_disjoint(&BTreeSet::from(identities)), "{found:?}");
+
+    // The hub hands the entries to whoever has a link, sealed.
+    let seen = information(world.address(), &link).await;
+    assert_eq!(seen.roster.entries.len(), 3);
+    assert_eq!(identities_opened(burglar.keys(), group.id(), &seen), 0);
+    let member = Burglar::new(&outer, domain, &all, &all);
+    assert_eq!(identities_opened(member.keys(), group.id(), &seen), 3);
 
     group.remove(&at_gone.own().await.unwrap()).await.unwrap();
     note(&mut all, &[&anna, &bart]).await;

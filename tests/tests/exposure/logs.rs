@@ -7,7 +7,8 @@
 
 use crate::play::play;
 use crate::search::{Search, without_space};
-use crate::world::{Known, World, add, note, of_kind, say};
+use crate::traffic::{Recorder, assert_no_identity};
+use crate::world::{Known, World, add, exchange, note, of_kind, say};
 use futures_util::{SinkExt as _, StreamExt as _};
 use sordino_client::{Event, GroupSettings};
 use sordino_wire::{List, ReadStreams, StreamId, StreamRead, encode, media};
@@ -25,7 +26,7 @@ use tracing::span;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-const TEST: &str = "logs::nothing_is_logged_at_the_finest_level";
+const TEST: &str = "logs::no_identity_is_sent_and_nothing_is_logged";
 /// Tells the process that it is the one whose lines are captured: there, no other test runs.
 const CAPTURE: &str = "SORDINO_TEST_CAPTURE";
 
@@ -85,22 +86,6 @@ impl log::Log for Capture {
     fn flush(&self) {}
 }
 
-/// The answer to a request over HTTP, whatever it is.
-async fn exchange(hub: SocketAddr, head: &str, body: &[u8]) -> String {
-    let mut stream = TcpStream::connect(hub).await.unwrap();
-    let length = body.len();
-    let head = format!(
-        "{head} HTTP/1.1\r\nhost: {hub}\r\nconnection: close\r\n\
-         content-type: {}\r\ncontent-length: {length}\r\n\r\n",
-        media::OCTETS
-    );
-    // A server that refuses early may not take it all.
-    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 /// Requests that are none, or that carry things where they do not belong.
 async fn garbage(hub: SocketAddr, known: &Known) {
     let id = hex::encode(of_kind(known, "group id").next().unwrap());
@@ -121,7 +106,7 @@ async fn garbage(hub: SocketAddr, known: &Known) {
     ] {
         for body in [&[], noise.as_slice(), &noise[..512], &keys] {
             let answer = exchange(hub, &format!("POST {path}"), body).await;
-            assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+            assert!(answer.starts_with(b"HTTP/1.1 "));
         }
         exchange(hub, &format!("GET {path}?group={id}&user={name}"), b"").await;
     }
@@ -187,9 +172,11 @@ async fn long_poll(world: &World, known: &mut Known) {
     note(known, &[&anna, &bart]).await;
 }
 
-/// Everything that there is to log. Gives what must not be in it.
-async fn happenings() -> Known {
-    let world = World::start().await;
+/// Everything that there is to log. Gives what must not be in it, and what clients and hub said.
+async fn happenings() -> (Known, Vec<u8>) {
+    let mut world = World::start().await;
+    let recorder = Recorder::start(world.address()).await;
+    world.via(recorder.address);
     let played = play(&world, "-of-the-log").await;
     let mut known = played.known;
     garbage(world.address(), &known).await;
@@ -206,7 +193,7 @@ async fn happenings() -> Known {
     note(&mut known, &clients).await;
     garbage(world.address(), &known).await;
     world.hub.shutdown().await;
-    known
+    (known, recorder.bytes())
 }
 
 /// The names of targets of which the binary writes lines.
@@ -268,7 +255,7 @@ fn judge(known: &Known, lines: &[(String, String)]) {
 }
 
 #[test]
-fn nothing_is_logged_at_the_finest_level() {
+fn no_identity_is_sent_and_nothing_is_logged() {
     if std::env::var_os(CAPTURE).is_none() {
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", TEST, "--nocapture"])
@@ -284,8 +271,9 @@ fn nothing_is_logged_at_the_finest_level() {
     log::set_max_level(log::LevelFilter::Trace);
     tracing_subscriber::registry().with(Capture).init();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let known = runtime.block_on(happenings());
+    let (known, traffic) = runtime.block_on(happenings());
     drop(runtime);
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     judge(&known, &lines);
+    assert_no_identity(&known, &traffic);
 }

@@ -21,5 +21,6 @@ mod logs;
 mod operator;
 mod play;
 mod search;
+mod traffic;
 mod unlinked;
 mod world;

@@ -1,10 +1,11 @@
-//! H: two groups of one person, as the hub sees them while they are used.
+//! H and C: two groups of one person, as the hub sees them while they are used; and what somebody
+//! who shares one of them knows.
 
 use crate::burglar::Burglar;
 use crate::database::{Database, operator_keys};
-use crate::world::{Known, World, add, note, say, settle};
-use sordino_client::Clock as _;
-use sordino_client::{Client, GroupSettings, ManualClock, SystemClock};
+use crate::search::Search;
+use crate::world::{Known, World, add, note, of_kind, say, settle};
+use sordino_client::{Client, Clock as _, GroupSettings, ManualClock, SystemClock};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -77,6 +78,43 @@ async fn two_groups_of_one_person_have_nothing_in_common() {
     assert!(
         key.windows(WINDOW)
             .any(|w| !is_form(&&w.try_into().unwrap()))
+    );
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_finds_no_leaf_in_another_group() {
+    let world = World::start().await;
+    let mut clients = Vec::new();
+    for name in ["anna-who-is-known", "bart-who-knows-her", "cass-who-is-new"] {
+        clients.push(world.user(name).await);
+    }
+    let [anna, bart, cass] = [0, 1, 2].map(|n: usize| clients[n].clone());
+    let together = bart.create_group(GroupSettings::closed()).await.unwrap();
+    // What somebody learns of a person whom it adds, talks to and sees rotate her keys.
+    let (mut contact, mut all) = (Known::new(), Known::new());
+    let at_anna = add(&together, &anna, &mut all).await;
+    for _ in 0..2 {
+        settle(&[&anna, &bart], &mut all).await;
+        note(&mut contact, &[&bart]).await;
+        at_anna.update().await.unwrap();
+    }
+    settle(&[&anna, &bart], &mut all).await;
+    note(&mut contact, &[&bart]).await;
+    for kind in ["real name", "client key", "account key"] {
+        let hers = of_kind(&all, kind).map(|bytes| (kind, bytes.to_vec()));
+        contact.extend(hers);
+    }
+
+    let elsewhere = views(&world, &anna, &cass).await.concat();
+    let found = Search::in_files(&contact).kinds_in(&elsewhere);
+    assert_eq!(found, BTreeSet::new());
+    // Whoever is in the other group does find her there.
+    note(&mut all, &[&anna]).await;
+    let found = Search::in_files(&all).kinds_in(&elsewhere);
+    assert!(
+        found.is_superset(&["pseudonym", "leaf key", "user key"].into()),
+        "{found:?}"
     );
     world.hub.shutdown().await;
 }

@@ -3,10 +3,13 @@
 
 use sordino_client::{Client, ClientConfig, Delays, Group, HubAddress, IdentifierUri, raw};
 use sordino_server::{Running, Server, ServerConfig};
+use sordino_wire::media;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// Kinds and things.
 pub type Known = BTreeSet<(&'static str, Vec<u8>)>;
@@ -14,6 +17,8 @@ pub type Known = BTreeSet<(&'static str, Vec<u8>)>;
 pub struct World {
     pub hub: Running,
     address: SocketAddr,
+    /// Where clients connect.
+    via: SocketAddr,
     folder: tempfile::TempDir,
 }
 
@@ -29,8 +34,14 @@ impl World {
         Self {
             hub,
             address,
+            via: address,
             folder,
         }
+    }
+
+    /// From now on, new clients connect to something in between.
+    pub fn via(&mut self, address: SocketAddr) {
+        self.via = address;
     }
 
     /// Drops the server without telling it to stop, and starts another on the same folder.
@@ -38,6 +49,7 @@ impl World {
         let Self {
             hub,
             address,
+            via,
             folder,
         } = self;
         drop(hub);
@@ -48,6 +60,7 @@ impl World {
                 return Self {
                     hub,
                     address,
+                    via,
                     folder,
                 };
             }
@@ -68,7 +81,7 @@ impl World {
     pub fn config(&self, name: &str) -> ClientConfig {
         let vault = self.folder.path().join(format!("{name}.vault"));
         let hub = HubAddress {
-            url: format!("http://{}", self.address),
+            url: format!("http://{}", self.via),
             domain: self.hub.domain().clone(),
         };
         let mut config = ClientConfig::new(vault, [7; 32], hub);
@@ -141,4 +154,20 @@ pub fn of_kind<'k>(known: &'k Known, kind: &'static str) -> impl Iterator<Item =
         .iter()
         .filter(move |(k, _)| *k == kind)
         .map(|(_, bytes)| bytes.as_slice())
+}
+
+/// The answer to a request over HTTP, whatever it is.
+pub async fn exchange(hub: SocketAddr, head: &str, body: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(hub).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "{head} HTTP/1.1\r\nhost: {hub}\r\nconnection: close\r\n\
+         content-type: {}\r\ncontent-length: {length}\r\n\r\n",
+        media::OCTETS
+    );
+    // A server that refuses early may not take it all.
+    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    answer
 }

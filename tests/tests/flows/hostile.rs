@@ -72,7 +72,7 @@ fn assert_blamed(seen: &[Vec<Event>], mallory: &sordino_client::Person) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_ear_key_is_signed_evidence_and_the_group_goes_on() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let mallory = party.groups[MALLORY].own().await.unwrap();
     let mut events = listen(&party);
@@ -93,12 +93,12 @@ async fn a_wrong_ear_key_is_signed_evidence_and_the_group_goes_on() {
     party.groups[2].move_generation().await.unwrap();
     party.rounds(&EVERYBODY, 2).await;
     party.assert_talks().await;
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_sender_key_is_signed_evidence_and_the_group_goes_on() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let mallory = party.groups[MALLORY].own().await.unwrap();
     let mut events = listen(&party);
@@ -115,7 +115,7 @@ async fn a_wrong_sender_key_is_signed_evidence_and_the_group_goes_on() {
     assert!(ways.contains(&Recovery::Rekeyed), "{ways:?}");
     party.rounds(&EVERYBODY, 2).await;
     party.assert_talks().await;
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 /// After a commit that nobody can process: evidence, resyncs, and everybody is there again.
@@ -139,7 +139,7 @@ async fn assert_survived(party: &Party, events: &mut [EventStream; 2]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_path_secrets_are_survived() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let information = prepare(&world, &party).await;
     let mut events = listen(&party);
@@ -153,12 +153,12 @@ async fn garbage_path_secrets_are_survived() {
     party.clients[MALLORY].set_request_hook(None);
     assert_survived(&party, &mut events).await;
     assert!(party.groups[1].epoch().await.unwrap() > before + 1);
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_garbage_confirmation_tag_is_survived() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let information = prepare(&world, &party).await;
     let mut events = listen(&party);
@@ -167,14 +167,14 @@ async fn a_garbage_confirmation_tag_is_survived() {
     let _ = party.groups[MALLORY].resync().await;
     party.clients[MALLORY].set_request_hook(None);
     assert_survived(&party, &mut events).await;
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 /// A member's own commit breaks at its membership tag already; and the generation moved with it,
 /// to keys that nobody can derive.
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_that_moves_the_generation_is_survived() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let information = prepare(&world, &party).await;
     let mut events = listen(&party);
@@ -186,5 +186,5 @@ async fn garbage_that_moves_the_generation_is_survived() {
     let _ = party.groups[MALLORY].move_generation().await;
     party.clients[MALLORY].set_request_hook(None);
     assert_survived(&party, &mut events).await;
-    world.hub.shutdown().await;
+    world.stop().await;
 }

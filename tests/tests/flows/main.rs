@@ -12,9 +12,12 @@
     clippy::indexing_slicing
 )]
 
+mod absence;
 mod forge;
 mod hostile;
 mod lying_hub;
 mod race;
 mod refused;
+mod restart;
+mod same_answer;
 mod support;

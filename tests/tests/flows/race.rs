@@ -43,7 +43,7 @@ fn winners(events: &[Event]) -> Vec<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_hundred_racing_commits_each_epoch_has_one_winner() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = world
         .party(&["alice", "bob"], GroupSettings::closed())
         .await;
@@ -73,5 +73,5 @@ async fn of_two_hundred_racing_commits_each_epoch_has_one_winner() {
     let once: BTreeSet<&String> = heard.iter().collect();
     assert_eq!(heard.len(), once.len());
     assert_eq!(heard.len(), 2 * COMMITS_EACH / MESSAGE_EVERY);
-    world.hub.shutdown().await;
+    world.stop().await;
 }

@@ -66,13 +66,15 @@ async fn refusal(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaves_that_become_somebody_else() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
 
     // A pseudonym of its own making, correct in itself.
     let reject = refusal(&before, &party, |commit, key| {
-        commit.path().replace_credential(|credential| other_pseudonym(credential, key));
+        commit
+            .path()
+            .replace_credential(|credential| other_pseudonym(credential, key));
         commit.sign_leaf(key);
     })
     .await;
@@ -83,7 +85,9 @@ async fn leaves_that_become_somebody_else() {
     let bob = party.groups[1].own().await.unwrap();
     let victim = bob.user_pseudonym.clone();
     let reject = refusal(&before, &party, move |commit, key| {
-        commit.path().replace_credential(|credential| credential.user_pseudonym = victim.clone());
+        commit
+            .path()
+            .replace_credential(|credential| credential.user_pseudonym = victim.clone());
         commit.sign_leaf(key);
     })
     .await;
@@ -93,7 +97,9 @@ async fn leaves_that_become_somebody_else() {
     // Bob's signature key in mallory's leaf: MLS wants bob's signature for it.
     let key_of_bob = leaf_key_of(&before.information, bob.user_pseudonym.as_str());
     let reject = refusal(&before, &party, move |commit, key| {
-        commit.path().replace_credential(|credential| credential.signature_key = key_of_bob.clone());
+        commit
+            .path()
+            .replace_credential(|credential| credential.signature_key = key_of_bob.clone());
         commit.sign_leaf(key);
     })
     .await;
@@ -102,7 +108,9 @@ async fn leaves_that_become_somebody_else() {
     // Bob's signature key in the credential alone.
     let key_of_bob = leaf_key_of(&before.information, bob.user_pseudonym.as_str());
     let reject = refusal(&before, &party, move |commit, key| {
-        commit.path().replace_credential(|credential| credential.signature_key = key_of_bob.clone());
+        commit
+            .path()
+            .replace_credential(|credential| credential.signature_key = key_of_bob.clone());
         commit.path().signature_key = key.public().as_slice().to_vec();
         commit.sign_leaf(key);
     })
@@ -111,12 +119,12 @@ async fn leaves_that_become_somebody_else() {
 
     before.assert_unchanged(&world, &party).await;
     party.assert_talks().await;
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_that_their_sender_did_not_sign() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
     let info = before.information.group_info.as_slice().to_vec();
@@ -152,7 +160,7 @@ async fn commits_that_their_sender_did_not_sign() {
     let refused = matches!(outcome, Err(ClientError::Refused(Reject::InvalidGroupInfo)));
     assert!(refused, "{outcome:?}");
     before.assert_unchanged(&world, &party).await;
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 /// Somebody who got hold of bob's user secrets, as a device that bob never consented to.
@@ -183,7 +191,7 @@ pub fn spoiled(signature: &SignatureBytes) -> SignatureBytes {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_is_not_grafted_by_external_commit() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
     let (thief, group) = thief(&world, &party.clients[1]).await;
@@ -214,12 +222,12 @@ async fn a_device_is_not_grafted_by_external_commit() {
     before.assert_unchanged(&world, &party).await;
     // The grant as it was given is good: it was the forgery that was refused.
     thief.join_as_new_device(grant).await.unwrap();
-    world.hub.shutdown().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_is_not_grafted_by_its_users_add() {
-    let world = World::start().await;
+    let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
     let config = world.client_config("second");
@@ -255,5 +263,5 @@ async fn a_device_is_not_grafted_by_its_users_add() {
     }
     before.assert_unchanged(&world, &party).await;
     party.groups[0].add_own_devices(vec![entry]).await.unwrap();
-    world.hub.shutdown().await;
+    world.stop().await;
 }

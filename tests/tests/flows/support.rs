@@ -4,7 +4,9 @@ use sordino_client::{
     Client, ClientConfig, Delays, Event, EventStream, Evidence, Group, GroupSettings, HubAddress,
     IdentifierUri, ManualClock, Recovery,
 };
-use sordino_server::{DomainChoice, Running, Server, ServerConfig, TestClock};
+use sordino_server::{
+    Clock as _, DomainChoice, Running, Server, ServerConfig, StartError, TestClock,
+};
 use sordino_wire::{Domain, GroupAccess, Secret32};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,7 +19,7 @@ pub const DAY_S: u64 = 86_400;
 const HUB: &str = "hub.example.org";
 
 pub struct World {
-    pub hub: Running,
+    hub: Option<Running>,
     pub config: ServerConfig,
     pub address: SocketAddr,
     pub directory: tempfile::TempDir,
@@ -40,12 +42,36 @@ impl World {
         config.listen = hub.local_addr();
         Self {
             address: hub.local_addr(),
-            hub,
+            hub: Some(hub),
             config,
             directory,
             hub_clock,
             client_clock: Arc::new(ManualClock::new(now_s)),
         }
+    }
+
+    pub fn hub(&self) -> &Running {
+        self.hub.as_ref().unwrap()
+    }
+
+    /// The hub stops as it should.
+    pub async fn stop(&mut self) {
+        self.hub.take().unwrap().shutdown().await;
+    }
+
+    /// Another server on the same folder, at the same address.
+    pub async fn start_again(&mut self) -> Result<(), StartError> {
+        self.hub = Some(Server::start(self.config.clone()).await?);
+        Ok(())
+    }
+
+    pub fn domain(&self) -> Domain {
+        Domain::new(HUB).unwrap()
+    }
+
+    /// The hub's time.
+    pub fn now_s(&self) -> u64 {
+        self.hub_clock.now_s()
     }
 
     /// Time passes everywhere.
@@ -61,7 +87,7 @@ impl World {
     pub fn client_config(&self, name: &str) -> ClientConfig {
         let address = HubAddress {
             url: format!("http://{}", self.address),
-            domain: self.hub.domain().clone(),
+            domain: self.domain(),
         };
         let mut config = ClientConfig::new(self.vault(name), [7; 32], address);
         config.delays = Delays {
@@ -70,7 +96,7 @@ impl World {
             remove_s: 0,
         };
         config.retry_pause = Duration::from_millis(30);
-        config.clock = Arc::clone(&self.client_clock) as Arc<dyn sordino_client::Clock>;
+        config.clock = self.client_clock.clone();
         config
     }
 

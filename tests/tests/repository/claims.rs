@@ -31,6 +31,50 @@ fn claims() -> Vec<Claim> {
         .claim
 }
 
+/// The README's table stands between these lines.
+const TABLE_BEGINS: &str = "<!-- claims: from spec-notes/claims.toml -->";
+const TABLE_ENDS: &str = "<!-- end of claims -->";
+/// With this variable set, the test writes the table instead of comparing it.
+const WRITE: &str = "SORDINO_WRITE_README";
+
+/// What the README says of all claims: one row each.
+fn table() -> String {
+    let claims = claims();
+    let tested = claims.iter().filter(|claim| claim.test.is_some()).count();
+    let mut table = format!(
+        "{tested} of {} claims have a test.\n\n| | claim | test |\n| --- | --- | --- |\n",
+        claims.len()
+    );
+    for claim in claims {
+        let test = match (claim.test, claim.open) {
+            (Some(test), _) => {
+                let (path, name) = test.rsplit_once("::").expect("path::name");
+                format!("[`{name}`]({path})")
+            }
+            (None, open) => format!("open: {}", open.unwrap_or_default()),
+        };
+        table.push_str(&format!("| {} | {} | {test} |\n", claim.id, claim.claim));
+    }
+    table
+}
+
+#[test]
+fn the_readmes_table_is_that_of_the_claims() {
+    let path = crate::root().join("README.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(TABLE_BEGINS).expect("the table begins");
+    let (_, after) = rest.split_once(TABLE_ENDS).expect("the table ends");
+    let expected = format!("{before}{TABLE_BEGINS}\n{}{TABLE_ENDS}{after}", table());
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(&path, expected).unwrap();
+    } else {
+        assert!(
+            text == expected,
+            "the README's table of claims is not that of claims.toml; {WRITE}=1 writes it"
+        );
+    }
+}
+
 /// Whether a source text has a function of this name under a test attribute, or in `proptest!`.
 fn has_test(text: &str, name: &str) -> bool {
     let tokens = tokens(text);

@@ -77,13 +77,18 @@ impl LoadedGroup {
                 .pending()?
                 .iter()
                 .any(|pending| pending.leaving().is_some());
-        let age_s = now_s.saturating_sub(self.state.generation_started_s);
-        let too_old = age_s >= u64::from(GENERATION_MAX_DAYS.saturating_sub(1)) * DAY_S;
-        Ok(if plan.moves_generation() || leaving || too_old {
+        let moves = plan.moves_generation() || leaving || self.generation_is_old(now_s);
+        Ok(if moves {
             GenerationStep::Moves
         } else {
             GenerationStep::Stays
         })
+    }
+
+    /// Whether the time of the generation is up, as far as this device knows.
+    pub(crate) fn generation_is_old(&self, now_s: u64) -> bool {
+        let age_s = now_s.saturating_sub(self.state.generation_started_s);
+        age_s >= u64::from(GENERATION_MAX_DAYS.saturating_sub(1)) * DAY_S
     }
 
     fn aad(&self, plan: &Plan, joiners: &[Joiner], leaf: &Leaf, now_s: u64) -> Result<CommitAad> {

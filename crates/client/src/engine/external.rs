@@ -27,6 +27,9 @@ use sordino_wire::{
 };
 use tls_codec::VLBytes;
 
+/// Former leaf keys that are looked for in the tree of a hub that went back in time.
+const MAX_FORGOTTEN_ROTATIONS: usize = 64;
+
 /// How somebody comes in.
 #[derive(Clone, Debug)]
 pub(crate) enum Entrance {
@@ -148,7 +151,9 @@ impl LoadedGroup {
             Entrance::Invite(_) | Entrance::Open | Entrance::Connection => {}
         }
         let secret_known = self.group_secret()?.is_some();
-        let moves = entrance.brings_identity() && !secret_known;
+        // Who comes by link cannot keep the chain of wrapper keys, so it never moves what it enters.
+        let due = !secret_known || self.generation_is_old(tools.time_s);
+        let moves = entrance.brings_identity() && due;
         Ok(Start {
             leaf,
             rotation,
@@ -168,14 +173,18 @@ impl LoadedGroup {
         })
     }
 
-    /// The own leaf as it is in the tree: a rotation may have been applied or not.
+    /// The own leaf as it is in the tree: a rotation may have been applied or not, and a hub that
+    /// went back in time has forgotten some.
     fn find_own_leaf(
         &self,
         tools: &Tools<'_>,
         information: &ExternalCommitInformation,
     ) -> Result<OwnLeaf> {
-        let candidates = [self.keys.rotation_in_flight, Some(self.keys.rotation)];
-        for rotation in candidates.into_iter().flatten() {
+        let current = self.keys.rotation;
+        let former = (0..current).rev().take(MAX_FORGOTTEN_ROTATIONS);
+        let in_flight = self.keys.rotation_in_flight;
+        let candidates = in_flight.into_iter().chain([current]).chain(former);
+        for rotation in candidates {
             let leaf = self.leaf_at(tools.device, rotation)?;
             let tree = information.ratchet_tree.as_slice();
             if let Some(index) = leaf_index(tree, &leaf.key.public())? {

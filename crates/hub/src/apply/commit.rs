@@ -7,7 +7,9 @@ use super::attend::{attend, has_ended};
 use super::merge::{Base, CommitParts, Merged, merge};
 use super::proposals::reissue;
 use super::send::check_not_frozen;
-use super::store_state::{collect_garbage, keep_for_joiners, write_commit};
+use super::store_state::{
+    collect_garbage, keep_for_joiners, snapshot_is_due, write_commit,
+};
 use super::welcome::deliver_welcome;
 use crate::admit::Admitted;
 use crate::authenticate::Who;
@@ -17,7 +19,7 @@ use crate::reseal::{Writer, outcome};
 use crate::state::{ChainItem, EpochKey, GroupState, Head};
 use crate::{Env, HubShared};
 use sordino_crypto::{EarKey, SenderKey, keys_hash};
-use sordino_rules::RequiredAuth;
+use sordino_rules::{Operation, RequiredAuth};
 use sordino_wire::limits::{GENERATION_MAX_DAYS, MAX_CHAIN_COMMITS};
 use sordino_wire::{
     CommitIntent, CommitRequest, DeliveredCommit, DeliveryEvent, GenerationStep, HandshakeBytes,
@@ -116,7 +118,13 @@ fn check_keys(
     let next = request.next.generation.as_ref();
     let overdue = today.saturating_sub(old.generation_day) >= GENERATION_MAX_DAYS;
     let moves = merged.verdict.moves_generation;
-    if moves != next.is_some() || (overdue && !moves) {
+    // Who enters by a link does not know the generation's secret, so could not hand the chain of
+    // wrapper keys on. The first commit of a member moves what is overdue.
+    let may_stay = matches!(
+        merged.verdict.operation,
+        Operation::ExternalJoinInvite | Operation::ExternalJoinOpen
+    );
+    if moves != next.is_some() || (overdue && !moves && !may_stay) {
         return Err(Reject::Generation.into());
     }
     let wrapper = next.and_then(|n| n.wrapper.as_ref());
@@ -191,6 +199,10 @@ fn apply_to_head(
         }
         return super::generation::delete_group(writer, records, state, old, head, committing);
     }
+    if merged.verdict.moves_generation || snapshot_is_due(old) {
+        // The roster is needed all the same; then those who have been away for long are looked for.
+        state.open_roster(writer.shared, records)?;
+    }
     let (reissued, pending) = reissue(writer, old.group_id, &head, &state.pending, merged, state)?;
     deliver_welcome(
         writer,
@@ -211,15 +223,7 @@ fn apply_to_head(
         if former {
             head.manifest.pending = writer.put_pending(&state.ear_key, &state.pending)?;
         }
-        write_commit(
-            writer,
-            &state.ear_key,
-            old,
-            &mut head,
-            &state.mls,
-            &state.roster,
-            &merged.delta,
-        )?;
+        write_commit(writer, records, state, old, &mut head, &merged.delta)?;
         super::generation::extend_window(writer, records, &mut head, committing, state, item)?;
     }
     let ear_key = EarKey::new(committing.next_ear_key.secret().duplicate());

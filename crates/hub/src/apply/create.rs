@@ -4,7 +4,7 @@
 //! context is the canonical one with the hub as external sender.
 
 use super::merge::read_partial;
-use super::store_state::write_snapshot;
+use super::store_state::write_records;
 use crate::admit::Admitted;
 use crate::authenticate::{Who, require_epoch, signer_in};
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
@@ -61,7 +61,7 @@ pub(crate) fn create(
     });
     let ear_key = EarKey::new(request.access.ear_key.duplicate());
     let mut head = new_head(&mut writer, &ear_key, request, &mls, policy)?;
-    write_snapshot(&mut writer, &ear_key, &mut head, &mls, &roster)?;
+    write_records(&mut writer, &ear_key, &mut head, &mls, roster)?;
     let store_key = writer.put_head(&ear_key, &head)?;
     writer.changes.expect.push((store_key, Expectation::Absent));
     Ok(writer.finish(admitted.replay.as_ref(), outcome(0, head.counter))?)

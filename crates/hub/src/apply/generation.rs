@@ -33,8 +33,8 @@ pub(crate) fn start(
         .generation
         .as_ref()
         .ok_or(Fault::Inconsistent)?;
-    state
-        .roster
+    let roster = state.open_roster(writer.shared, records)?;
+    roster
         .end_generation(next.wrapper.clone())
         .map_err(|_| Fault::Inconsistent)?;
     head.generation = old.generation.saturating_add(1);
@@ -42,7 +42,7 @@ pub(crate) fn start(
     head.delivery_key = committing.next_ear_key.delivery_key()?.secret().duplicate();
     head.kept = List::default();
     let ear_key = &committing.next_ear_key;
-    write_snapshot(writer, ear_key, head, &state.mls, &state.roster)?;
+    write_snapshot(writer, ear_key, head, state)?;
     head.manifest.pending = if state.pending.items.is_empty() {
         None
     } else {

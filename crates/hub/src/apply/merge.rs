@@ -6,7 +6,7 @@
 use super::parse_handshake;
 use crate::HubShared;
 use crate::outcome::{Fault, Refusal};
-use crate::state::{DeltaRecord, HEAD_FORMAT, MlsState, Pending, ReadOnlyStorage, RosterRecord};
+use crate::state::{DeltaRecord, HEAD_FORMAT, MlsState, Pending, ReadOnlyStorage, LazyRoster};
 use openmls::ciphersuite::hash_ref::ProposalRef;
 use openmls::extensions::Extensions;
 use openmls::framing::{ProcessedMessageContent, PublicMessageIn, Sender};
@@ -43,7 +43,7 @@ pub(crate) struct Base<'a> {
     pub(crate) generation: u64,
     pub(crate) policy: &'a PolicySummary,
     pub(crate) mls: &'a mut MlsState,
-    pub(crate) roster: &'a mut RosterRecord,
+    pub(crate) roster: &'a mut LazyRoster,
     pub(crate) pending: &'a Pending,
 }
 

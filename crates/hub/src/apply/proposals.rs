@@ -243,6 +243,8 @@ pub(crate) fn reissue(
     Ok((messages, Pending { items }))
 }
 
+/// Leaves that have been inactive for long. Looked at when the roster is open: each time that a
+/// generation moves, which is every 30 days at least.
 fn inactive(
     writer: &Writer<'_, '_, '_>,
     merged: &Merged,
@@ -251,10 +253,9 @@ fn inactive(
     let today = writer.today();
     let limit = writer.shared.config.inactive_days;
     let committer = merged.verdict.committer;
-    let leaves: Vec<u32> = state
-        .roster
-        .activity
-        .iter()
+    let activity = state.roster.opened().into_iter();
+    let leaves: Vec<u32> = activity
+        .flat_map(|roster| roster.activity.iter())
         .filter(|a| a.leaf_index != committer && today.saturating_sub(a.day) > limit)
         .map(|a| a.leaf_index)
         .take(MAX_INACTIVE_PER_COMMIT)

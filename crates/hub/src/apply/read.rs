@@ -24,12 +24,13 @@ use tls_codec::Serialize as _;
 pub(crate) fn membership(
     shared: &HubShared,
     records: &dyn Records,
-    state: &GroupState,
+    state: &mut GroupState,
 ) -> Result<Step, Refusal> {
+    let roster = state.open_roster(shared, records)?.roster.clone();
     Ok(Step::Answer(ResponseBody::Membership(Membership {
         position: position(shared, records, state.head())?,
         ratchet_tree: Bytes::new(state.mls.ratchet_tree()?).map_err(|_| Fault::Encoding)?,
-        roster: state.roster.roster.clone(),
+        roster,
     })))
 }
 
@@ -37,8 +38,9 @@ pub(crate) fn membership(
 pub(crate) fn external_commit_information(
     shared: &HubShared,
     records: &dyn Records,
-    state: &GroupState,
+    state: &mut GroupState,
 ) -> Result<Step, Refusal> {
+    let roster = state.open_roster(shared, records)?.roster.clone();
     let (extensions, signature) = super::merge::read_partial(&state.mls.group_info)?;
     let group_info = VerifiableGroupInfo::new(
         state.mls.group.group_context().clone(),
@@ -64,7 +66,7 @@ pub(crate) fn external_commit_information(
             position: position(shared, records, state.head())?,
             group_info: Bytes::new(group_info).map_err(|_| Fault::Encoding)?,
             ratchet_tree: Bytes::new(state.mls.ratchet_tree()?).map_err(|_| Fault::Encoding)?,
-            roster: state.roster.roster.clone(),
+            roster,
             pending: List::new(pending).map_err(|_| Fault::Encoding)?,
         },
     )))
@@ -160,7 +162,8 @@ pub(crate) fn put_joiner_pointer(
         &address,
         &key,
         &value,
-        PadClass::PowerOfTwo,
+        // Among deltas it does not tell that somebody was added.
+        PadClass::Delta,
         writer.env.rng,
     )?;
     writer.changes.put.push(Put {

@@ -142,7 +142,7 @@ fn seal_open_state(
     records: &dyn Records,
     env: &mut Env<'_>,
     admitted: &Admitted,
-    state: GroupState,
+    mut state: GroupState,
     request: &RekeyRequest,
 ) -> Result<Step, Refusal> {
     require_epoch(admitted, state.head().epoch)?;
@@ -167,6 +167,7 @@ fn seal_open_state(
         key,
         user,
     };
+    state.open_roster(shared, records)?;
     seal(writer, admitted, state, previous, place, request, false)
 }
 
@@ -208,8 +209,9 @@ fn seal_from_previous(
         guard_version: [0; 16],
     };
     let mut state = open_rest(shared, records, ear_key, opened)?;
+    state.open_roster(shared, records)?;
     for item in previous.items.iter() {
-        apply_again(shared, &mut state, item, today)?;
+        apply_again(shared, records, &mut state, item, today)?;
     }
     // The asker may be behind by as much as the chain is long.
     let newest = state.head().epoch;
@@ -240,6 +242,7 @@ fn seal_from_previous(
 /// Applies a commit of the chain again; it was accepted once.
 fn apply_again(
     shared: &HubShared,
+    records: &dyn Records,
     state: &mut GroupState,
     item: &ChainItem,
     today: u32,
@@ -272,12 +275,12 @@ fn apply_again(
     head.epoch = head.epoch.saturating_add(1);
     head.policy = merged.policy;
     if item.step == GenerationStep::Moves {
-        state
-            .roster
-            .end_generation(item.wrapper.clone())
-            .map_err(|_| Fault::Inconsistent)?;
         head.generation = head.generation.saturating_add(1);
         head.generation_day = today;
+        let roster = state.open_roster(shared, records)?;
+        roster
+            .end_generation(item.wrapper.clone())
+            .map_err(|_| Fault::Inconsistent)?;
     }
     Ok(())
 }
@@ -293,7 +296,7 @@ struct Place {
 fn seal(
     mut writer: Writer<'_, '_, '_>,
     admitted: &Admitted,
-    mut state: GroupState,
+    state: GroupState,
     mut previous: Previous,
     place: Place,
     request: &RekeyRequest,
@@ -329,8 +332,7 @@ fn seal(
         old_store_keys: previous.old_store_keys.clone(),
         former_delivery_key: Some(old_head.delivery_key.duplicate()),
     });
-    state.roster.epoch = head.epoch;
-    write_snapshot(&mut writer, &ear_key, &mut head, &state.mls, &state.roster)?;
+    write_snapshot(&mut writer, &ear_key, &mut head, &state)?;
     let store_key = writer.put_head(&ear_key, &head)?;
     writer.changes.expect.push((store_key, Expectation::Absent));
 

@@ -6,7 +6,7 @@
 use crate::outcome::{Fault, Put, Refusal, StoreKey};
 use crate::records::Records;
 use crate::reseal::Writer;
-use crate::state::{DeltaRecord, Head, KeptSnapshot, Manifest, MlsState, RosterRecord, StoreKeys};
+use crate::state::{DeltaRecord, GroupState, Head, KeptSnapshot, Manifest, MlsState, RosterRecord, StoreKeys};
 use sordino_crypto::{EarKey, Space};
 use sordino_wire::limits::{MAX_DELTAS, MAX_KEPT_SNAPSHOTS};
 use sordino_wire::{List, Salt};
@@ -108,39 +108,57 @@ fn all_of(head: &Head) -> BTreeSet<Name> {
 /// Writes a commit that keeps its generation: a delta if it fits, a snapshot otherwise.
 pub(crate) fn write_commit(
     writer: &mut Writer<'_, '_, '_>,
-    ear_key: &EarKey,
+    records: &dyn Records,
+    state: &mut GroupState,
     old: &Head,
     head: &mut Head,
-    mls: &MlsState,
-    roster: &RosterRecord,
     delta: &DeltaRecord,
-) -> Result<(), Fault> {
+) -> Result<(), Refusal> {
     let mut versions = old.manifest.deltas.iter().copied().collect::<Vec<Salt>>();
-    let written = if versions.len() < MAX_DELTAS.saturating_sub(1) {
-        writer.put_delta(ear_key, delta)?
-    } else {
+    let written = if snapshot_is_due(old) {
         None
+    } else {
+        writer.put_delta(&state.ear_key, delta)?
     };
     match written {
         Some(version) => {
             versions.push(version);
             head.manifest.deltas = List::new(versions).map_err(|_| Fault::Inconsistent)?;
         }
-        None => write_snapshot(writer, ear_key, head, mls, roster)?,
+        None => {
+            state.open_roster(writer.shared, records)?;
+            let ear_key = EarKey::new(state.ear_key.secret().duplicate());
+            write_snapshot(writer, &ear_key, head, state)?;
+        }
     }
     Ok(())
 }
 
-/// Writes tree and roster whole.
+/// Whether the next commit within the generation becomes a snapshot whatever its size.
+pub(crate) fn snapshot_is_due(old: &Head) -> bool {
+    old.manifest.deltas.len() >= MAX_DELTAS.saturating_sub(1)
+}
+
+/// Writes tree and roster whole; the roster has been opened.
 pub(crate) fn write_snapshot(
     writer: &mut Writer<'_, '_, '_>,
     ear_key: &EarKey,
     head: &mut Head,
+    state: &GroupState,
+) -> Result<(), Fault> {
+    let roster = state.roster.opened().ok_or(Fault::Inconsistent)?;
+    write_records(writer, ear_key, head, &state.mls, roster.clone())
+}
+
+/// Writes a tree and a roster.
+pub(crate) fn write_records(
+    writer: &mut Writer<'_, '_, '_>,
+    ear_key: &EarKey,
+    head: &mut Head,
     mls: &MlsState,
-    roster: &RosterRecord,
+    mut roster: RosterRecord,
 ) -> Result<(), Fault> {
     let tree = mls.snapshot()?;
-    let mut roster = roster.clone();
     roster.format = crate::state::HEAD_FORMAT;
     roster.epoch = tree.epoch;
     head.manifest.base_epoch = tree.epoch;

@@ -55,7 +55,8 @@ pub(super) async fn upgrade(
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
         // What is written goes to the socket at once; a page is the only thing in memory.
-        .write_buffer_size(0);
+        .write_buffer_size(0)
+        .read_buffer_size(MAX_MESSAGE_BYTES);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let in_use = slot.in_use();
         Live::new(app).run(socket).await;
