@@ -6,7 +6,7 @@
 use crate::CryptoError;
 use crate::labels::expand;
 use aes_gcm::aead::{Aead, Payload};
-use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
+use aes_gcm::{Aes256Gcm, KeyInit};
 use zeroize::Zeroizing;
 
 const KEY_BYTES: usize = 32;
@@ -44,7 +44,7 @@ impl OneTimeKey {
             aad,
         };
         self.cipher()
-            .encrypt(Nonce::from_slice(&self.nonce), payload)
+            .encrypt(&self.nonce.into(), payload)
             .map_err(|_| CryptoError::Length)
     }
 
@@ -55,11 +55,11 @@ impl OneTimeKey {
             aad,
         };
         self.cipher()
-            .decrypt(Nonce::from_slice(&self.nonce), payload)
+            .decrypt(&self.nonce.into(), payload)
             .map_err(|_| CryptoError::Decrypt)
     }
 
     fn cipher(&self) -> Aes256Gcm {
-        Aes256Gcm::new(aes_gcm::Key::<Aes256Gcm>::from_slice(self.key.as_slice()))
+        Aes256Gcm::new(&(*self.key).into())
     }
 }

@@ -91,7 +91,7 @@ async fn garbage(hub: SocketAddr, known: &Known) {
     let id = hex::encode(of_kind(known, "group id").next().unwrap());
     let name = of_kind(known, "bare name").next().unwrap();
     let name = String::from_utf8(name.to_vec()).unwrap();
-    let noise: Vec<u8> = (0..700_u32).map(|n| (n * n >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..700_u32).map(|n| ((n * n) >> 3) as u8).collect();
     let keys: Vec<u8> = known
         .iter()
         .flat_map(|(_, bytes)| bytes.clone())
