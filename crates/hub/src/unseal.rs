@@ -8,8 +8,8 @@ use crate::HubShared;
 use crate::outcome::{Fault, Refusal};
 use crate::records::{Opened, Records, address, open_record};
 use crate::state::{
-    DeltaRecord, GroupState, HEAD_FORMAT, Head, LazyRoster, Manifest, MlsState, OpenedHead, Pending,
-    RosterRecord, Tombstone, TreeRecord,
+    DeltaRecord, GroupState, HEAD_FORMAT, Head, LazyRoster, Manifest, MlsState, OpenedHead,
+    Pending, RosterRecord, Tombstone, TreeRecord,
 };
 use sordino_crypto::{Address, EarKey, HeadKey, LayerKey, Space};
 use sordino_wire::{GroupAccess, GroupId, HeadAccess, Locator, Reject, Salt, exact};

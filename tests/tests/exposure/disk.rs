@@ -91,7 +91,7 @@ async fn the_disk_shows_nothing_of_a_conversation() {
         assert!(kinds.contains(kind), "{kind} is not looked for");
     }
     let search = Search::in_files(&known);
-    assert!(search.things() > 200, "{}", search.things());
+    assert!(search.things() > 150, "{}", search.things());
 
     let data = world.data_dir();
     let running = Database::copy_of(&data);

@@ -7,9 +7,7 @@ use super::attend::{attend, has_ended};
 use super::merge::{Base, CommitParts, Merged, merge};
 use super::proposals::reissue;
 use super::send::check_not_frozen;
-use super::store_state::{
-    collect_garbage, keep_for_joiners, snapshot_is_due, write_commit,
-};
+use super::store_state::{collect_garbage, keep_for_joiners, snapshot_is_due, write_commit};
 use super::welcome::deliver_welcome;
 use crate::admit::Admitted;
 use crate::authenticate::Who;

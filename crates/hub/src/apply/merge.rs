@@ -6,7 +6,7 @@
 use super::parse_handshake;
 use crate::HubShared;
 use crate::outcome::{Fault, Refusal};
-use crate::state::{DeltaRecord, HEAD_FORMAT, MlsState, Pending, ReadOnlyStorage, LazyRoster};
+use crate::state::{DeltaRecord, HEAD_FORMAT, LazyRoster, MlsState, Pending, ReadOnlyStorage};
 use openmls::ciphersuite::hash_ref::ProposalRef;
 use openmls::extensions::Extensions;
 use openmls::framing::{ProcessedMessageContent, PublicMessageIn, Sender};

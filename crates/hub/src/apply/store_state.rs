@@ -6,7 +6,9 @@
 use crate::outcome::{Fault, Put, Refusal, StoreKey};
 use crate::records::Records;
 use crate::reseal::Writer;
-use crate::state::{DeltaRecord, GroupState, Head, KeptSnapshot, Manifest, MlsState, RosterRecord, StoreKeys};
+use crate::state::{
+    DeltaRecord, GroupState, Head, KeptSnapshot, Manifest, MlsState, RosterRecord, StoreKeys,
+};
 use sordino_crypto::{EarKey, Space};
 use sordino_wire::limits::{MAX_DELTAS, MAX_KEPT_SNAPSHOTS};
 use sordino_wire::{List, Salt};

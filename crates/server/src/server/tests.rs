@@ -13,8 +13,7 @@ use sordino_crypto::{Address, Space, inbox_id};
 use sordino_store::{Append, Changes, LogHandle, Store, StoreFault};
 use sordino_wire::{
     Authentication, Domain, DsRequest, DsResponse, HpkeKey, List, OpenInbox, ReadStreams,
-    RequestBody, ResponseBody, Secret32, StreamId, StreamPage, StreamPages, StreamRead, encode,
-    exact, media,
+    RequestBody, ResponseBody, Secret32, StreamId, StreamPage, StreamRead, encode, media,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -114,9 +113,10 @@ async fn subscribe(socket: &mut Socket, streams: &[(StreamId, u64)]) {
 async fn pages(socket: &mut Socket) -> Vec<StreamPage> {
     loop {
         match socket.next().await.unwrap().unwrap() {
-            Message::Binary(bytes) => {
-                return exact::<StreamPages>(&bytes).unwrap().pages.into_vec();
-            }
+            Message::Binary(bytes) => match DsResponse::parse(&bytes).unwrap().body {
+                ResponseBody::Streams(pages) => return pages.pages.into_vec(),
+                other => panic!("unexpected: {other:?}"),
+            },
             Message::Ping(_) => {}
             other => panic!("unexpected: {other:?}"),
         }
