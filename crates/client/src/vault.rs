@@ -60,10 +60,22 @@ impl Batch {
     }
 }
 
+/// Opens or creates a file that its owner alone can read.
+fn open_file(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 impl Vault {
     /// Opens or creates the file.
     pub(crate) fn open(path: &Path, key: &Secret32, entropy: Entropy) -> Result<Self, VaultError> {
-        let database = Database::create(path).map_err(|_| VaultError::File)?;
+        let database = open_file(path)
+            .ok()
+            .and_then(|file| Database::builder().create_file(file).ok())
+            .ok_or(VaultError::File)?;
         let names =
             expand::<32>(key.expose(), "vault names", &[]).map_err(|_| VaultError::Sealed)?;
         let values =
@@ -195,6 +207,17 @@ mod tests {
         for needle in [&b"quick brown"[..], b"telling name", b"another name"] {
             assert!(!file.windows(needle.len()).any(|w| w == needle));
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vault");
+        drop(open(&path, 1).unwrap());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     #[test]

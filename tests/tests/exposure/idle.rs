@@ -29,7 +29,7 @@ struct ServerProcess {
 impl ServerProcess {
     fn start(data_dir: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", TEST, "--nocapture", "--include-ignored"])
+            .args(["--exact", TEST, "--nocapture"])
             .env(SERVE, data_dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -117,10 +117,6 @@ async fn fresh_kb(data_dir: &Path) -> u64 {
 }
 
 #[cfg(target_os = "linux")]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "with debug assertions, redb reads the whole file into its cache when it opens it"
-)]
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_does_not_grow_with_groups() {
     if let Some(data_dir) = std::env::var_os(SERVE) {

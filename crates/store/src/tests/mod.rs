@@ -4,6 +4,5 @@ mod faults;
 mod file;
 mod golden;
 mod model;
-mod speed;
 mod volatile;
 mod writer;
