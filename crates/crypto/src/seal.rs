@@ -58,6 +58,27 @@ pub enum Space {
     Meta = 15,
 }
 
+impl Space {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Head,
+        Self::Tree,
+        Self::Delta,
+        Self::Roster,
+        Self::Pending,
+        Self::Snapshot,
+        Self::Previous,
+        Self::Guard,
+        Self::Marker,
+        Self::KeyPackage,
+        Self::Replay,
+        Self::StreamLog,
+        Self::InboxLog,
+        Self::Inbox,
+        Self::Meta,
+    ];
+}
+
 /// Where a record is: authenticated together with it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
@@ -311,24 +332,7 @@ mod tests {
 
     #[test]
     fn every_space_has_its_own_context() {
-        let spaces = [
-            Space::Head,
-            Space::Tree,
-            Space::Delta,
-            Space::Roster,
-            Space::Pending,
-            Space::Snapshot,
-            Space::Previous,
-            Space::Guard,
-            Space::Marker,
-            Space::KeyPackage,
-            Space::Replay,
-            Space::StreamLog,
-            Space::InboxLog,
-            Space::Inbox,
-            Space::Meta,
-        ];
-        let contexts: std::collections::HashSet<_> = spaces
+        let contexts: std::collections::HashSet<_> = Space::ALL
             .iter()
             .map(|space| {
                 record_context(&Address {
@@ -338,7 +342,7 @@ mod tests {
                 .unwrap()
             })
             .collect();
-        assert_eq!(contexts.len(), spaces.len());
+        assert_eq!(contexts.len(), Space::ALL.len());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Owns what somebody can try who has keys of a group, all of the operator's, and the database.
 
-use crate::database::{Database, Rows, SPACES, strip_entry, strip_record};
+use crate::database::{Database, Rows, strip_entry, strip_record};
 use crate::world::{Known, of_kind};
 use sordino_crypto::{
     Address, DeliveryKey, EarKey, GroupSecret, LayerKey, OuterKeys, Space, open_entry, open_layer,
@@ -107,7 +107,8 @@ impl<'o> Burglar<'o> {
         }
         for name in names {
             let locator = ear.locator(&name).unwrap();
-            let places = SPACES.map(|space| self.outer.index().blind(space, &locator.0).unwrap());
+            let places =
+                Space::ALL.map(|space| self.outer.index().blind(space, &locator.0).unwrap());
             self.places.extend(places);
         }
         let id = stream_id(&delivery, domain).unwrap();

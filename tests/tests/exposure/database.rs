@@ -9,24 +9,6 @@ use std::path::Path;
 /// Where the wrapped index key is.
 const INDEX_KEY: [u8; 16] = *b"index key wrap\0\0";
 
-pub const SPACES: [Space; 15] = [
-    Space::Head,
-    Space::Tree,
-    Space::Delta,
-    Space::Roster,
-    Space::Pending,
-    Space::Snapshot,
-    Space::Previous,
-    Space::Guard,
-    Space::Marker,
-    Space::KeyPackage,
-    Space::Replay,
-    Space::StreamLog,
-    Space::InboxLog,
-    Space::Inbox,
-    Space::Meta,
-];
-
 /// Row keys and values, without the day before each value.
 pub type Rows = BTreeMap<[u8; 16], Vec<u8>>;
 
@@ -93,7 +75,7 @@ pub fn operator_keys(data_dir: &Path, database: &Database) -> OuterKeys {
 
 /// Takes the operator's layer off a record: under the address at which it opens.
 pub fn strip_record(outer: &OuterKeys, key: [u8; 16], value: &[u8]) -> Option<(Address, Vec<u8>)> {
-    SPACES.iter().find_map(|space| {
+    Space::ALL.iter().find_map(|space| {
         let address = Address {
             space: *space,
             store_key: key,

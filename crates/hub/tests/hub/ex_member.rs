@@ -9,24 +9,6 @@ use sordino_crypto::{
 use sordino_wire::{Digest, JoinRule, SealedEntry, Secret32, exact};
 use std::collections::BTreeSet;
 
-const SPACES: [Space; 15] = [
-    Space::Head,
-    Space::Tree,
-    Space::Delta,
-    Space::Roster,
-    Space::Pending,
-    Space::Snapshot,
-    Space::Previous,
-    Space::Guard,
-    Space::Marker,
-    Space::KeyPackage,
-    Space::Replay,
-    Space::StreamLog,
-    Space::InboxLog,
-    Space::Inbox,
-    Space::Meta,
-];
-
 /// Everything that somebody who is outside can try.
 struct Burglar {
     keys: Vec<Secret32>,
@@ -82,7 +64,8 @@ impl Burglar {
         }
         for name in names {
             let locator = ear.locator(&name).unwrap();
-            let places = SPACES.map(|space| world.outer.index().blind(space, &locator.0).unwrap());
+            let places =
+                Space::ALL.map(|space| world.outer.index().blind(space, &locator.0).unwrap());
             self.places.extend(places);
         }
         let id = stream_id(&delivery, &world.domain).unwrap();
@@ -92,7 +75,7 @@ impl Burglar {
 
     /// Tries every key on a sealed value in every space.
     fn opens(&self, world: &World, store_key: [u8; 16], value: &[u8]) -> bool {
-        SPACES.iter().any(|space| {
+        Space::ALL.iter().any(|space| {
             let address = Address {
                 space: *space,
                 store_key,
