@@ -221,13 +221,13 @@ impl Core {
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
         let mut group = self.load(&mut place, id)?;
-        let before = group.stream().ok();
+        let before = group.read_stream();
         let mut step = Step::new(self.now_s());
         let value = self.with_tools(|tools| change(&mut group, tools, &mut step))?;
         group.wipe_if_over();
         group.save(&mut step.batch)?;
         self.vault.commit(&step.batch)?;
-        let moved = group.stream().ok() != before;
+        let moved = group.read_stream() != before;
         *place = Some(group);
         drop(place);
         self.events.send_all(step.events);

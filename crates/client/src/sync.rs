@@ -4,7 +4,7 @@
 //! fails is tried again later, and one group's trouble does not hold up another.
 
 use crate::core::{Core, StreamReading};
-use crate::error::{ClientError, GroupStatus, Result};
+use crate::error::{ClientError, Result};
 use crate::transport::Endpoint;
 use sordino_wire::limits::{MAX_STREAM_ENTRIES, MAX_STREAM_READS};
 use sordino_wire::{
@@ -42,16 +42,11 @@ impl Core {
     /// What to read next; nothing where the group reads no more.
     async fn next_read(&self, id: GroupId) -> Result<Option<StreamRead>> {
         self.view(id, |group, _| {
-            let reads = match group.state.status {
-                GroupStatus::Active | GroupStatus::Frozen => group.mls.is_some(),
-                GroupStatus::Joining | GroupStatus::Recovering => group.external.is_some(),
-                _ => false,
-            };
-            if !reads {
+            let Some(stream_id) = group.read_stream() else {
                 return Ok(None);
-            }
+            };
             Ok(Some(StreamRead {
-                stream_id: group.stream()?,
+                stream_id,
                 from: group.state.cursor,
                 max: u16::try_from(MAX_STREAM_ENTRIES).unwrap_or(u16::MAX),
             }))

@@ -202,6 +202,16 @@ impl LoadedGroup {
         Ok(stream_id(&self.delivery_key()?, self.domain())?)
     }
 
+    /// The stream that is to be read, where one is: a change of it outdates a read that waits.
+    pub(crate) fn read_stream(&self) -> Option<StreamId> {
+        let reads = match self.state.status {
+            GroupStatus::Active | GroupStatus::Frozen => self.mls.is_some(),
+            GroupStatus::Joining | GroupStatus::Recovering => self.external.is_some(),
+            _ => false,
+        };
+        if reads { self.stream().ok() } else { None }
+    }
+
     pub(crate) fn access(&self) -> Result<GroupAccess> {
         Ok(GroupAccess {
             group_id: self.id(),
