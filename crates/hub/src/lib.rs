@@ -16,16 +16,15 @@ mod reseal;
 mod state;
 mod unseal;
 
-pub use outcome::{
-    Append, Changes, Effects, Expectation, Fault, LogHandle, Put, RecordVersion, Replay, Step,
-    StoreKey,
+pub use outcome::{Effects, Step};
+pub use sordino_effects::{
+    Append, Changes, Env, Expectation, Fault, LogHandle, LogPage, Put, RecordFault, RecordVersion,
+    Records, Replay, StoreKey,
 };
-pub use records::{LogPage, RecordFault, Records};
 
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::RustCrypto;
-use rand_core::RngCore;
-use sordino_crypto::{OuterKeys, SigningKey};
+use sordino_crypto::{OuterKeys, SigningKey, Space};
 use sordino_wire::{Domain, RequestBody, SignatureKey};
 use std::sync::Arc;
 
@@ -48,21 +47,6 @@ impl HubConfig {
             stream_entry_days: sordino_wire::limits::STREAM_ENTRY_DAYS,
             inactive_days: 90,
         }
-    }
-}
-
-/// What the world gives to one request.
-pub struct Env<'a> {
-    /// Seconds since 1970.
-    pub now_s: u64,
-    /// Randomness.
-    pub rng: &'a mut dyn RngCore,
-}
-
-impl Env<'_> {
-    /// Today, in days since 1970.
-    pub(crate) fn today(&self) -> u32 {
-        u32::try_from(self.now_s / 86_400).unwrap_or(u32::MAX)
     }
 }
 
@@ -107,6 +91,9 @@ impl Endpoint {
     }
 }
 
+/// The size of a small group's head.
+const DECOY_HEAD_BYTES: usize = 8_000;
+
 /// What all requests share, read only.
 pub(crate) struct HubShared {
     pub(crate) config: HubConfig,
@@ -136,7 +123,7 @@ impl Hub {
             signature_key.as_slice().to_vec(),
         );
         let crypto = RustCrypto::default();
-        let decoy = records::Decoy::new(&outer)?;
+        let decoy = records::Decoy::new(&outer, Space::Head, &[0; DECOY_HEAD_BYTES])?;
         Ok(Self {
             shared: HubShared {
                 config,

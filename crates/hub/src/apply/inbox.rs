@@ -3,9 +3,9 @@
 //! Invariant: an inbox takes at most four deliveries, all sealed to its owner's key before they are
 //! stored, and dies on its day. Never sees whose it is.
 
-use super::stream::{check_wait, read_page};
+use super::stream::check_wait;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, version_of};
+use crate::records::{Records, address, read_page, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
 use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery};
@@ -138,7 +138,7 @@ pub(crate) fn read(
     let id = inbox_id(&request.inbox_secret);
     let log = shared.outer.index().handle(Space::InboxLog, &id.0)?;
     let page = read_page(
-        shared,
+        &shared.outer,
         records,
         Space::InboxLog,
         &log,
