@@ -6,6 +6,9 @@
 //! nothing about why.
 //! Never sees: time, the system's randomness, a store. Randomness is an argument.
 
+mod account;
+mod account_row;
+mod admission;
 mod aead;
 mod credential;
 mod error;
@@ -27,6 +30,11 @@ mod testing;
 mod user;
 mod windows;
 
+pub use account::{
+    check_account_deletion, check_account_key_change, check_connection_key, make_account_deletion,
+    make_account_key_change, make_connection_key,
+};
+pub use admission::{AdmissionKey, Invitation, check_proof_of_work};
 pub use credential::{check_credential, make_credential};
 pub use error::CryptoError;
 pub use generation::{
