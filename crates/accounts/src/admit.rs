@@ -9,7 +9,7 @@ use sordino_crypto::sha256;
 use sordino_effects::{Env, Records, Remembered, ReplaySlot, check_time};
 use sordino_wire::{
     AccountAuthentication, AccountReject, AccountRequest, AccountRequestBody, Digest, Handle,
-    Nonce, SignatureBytes, SignatureKey, encode,
+    Nonce, Outcome, SignatureBytes, SignatureKey, encode,
 };
 use tls_codec::{TlsSerialize, TlsSize};
 
@@ -109,7 +109,7 @@ fn replay_slot(
     };
     let request = sha256(&encode(&same)?);
     let slot = ReplaySlot::new(&shared.outer, &claim.nonce, claim.time_s, &request)?;
-    match slot.look_up(records)? {
+    match slot.look_up::<Outcome>(records)? {
         Remembered::Nothing => Ok(slot),
         Remembered::Same(_) => Err(Refusal::Repeated),
         Remembered::Other => Err(AccountReject::Replayed.into()),
