@@ -12,6 +12,7 @@ use crate::limits::{
     MIN_HANDLE_BYTES,
 };
 use crate::stream::StreamPage;
+use crate::token::{BatchResponseBytes, DrawTokens, TokenChallengeBytes, TokenPrice, TokenTerms};
 use std::io::Write;
 use tls_codec::{
     DeserializeBytes, Error, Serialize, Size, TlsDeserializeBytes, TlsSerialize, TlsSize,
@@ -282,6 +283,12 @@ pub enum AccountRequestBody {
     /// See [`SettleConnectionRequests`] (`Client`).
     #[tls_codec(discriminant = 9)]
     SettleConnectionRequests(SettleConnectionRequests),
+    /// See [`DrawTokens`] (`Client`).
+    #[tls_codec(discriminant = 10)]
+    DrawTokens(DrawTokens),
+    /// What things cost, and the issuer's keys, as this provider tells them. Nobody signs.
+    #[tls_codec(discriminant = 11)]
+    TokenTerms,
     /// The entry of a handle. Nobody signs.
     #[tls_codec(discriminant = 32)]
     LookUp(Handle),
@@ -425,6 +432,41 @@ pub enum AccountReject {
     #[tls_codec(discriminant = 16)]
     #[error("this request is not accepted at this address")]
     WrongEndpoint,
+    /// This costs tokens, and exactly so many of this class. They stay unspent until it succeeds.
+    #[tls_codec(discriminant = 17)]
+    #[error("this costs {} tokens", .price.tokens)]
+    TokenRequired {
+        /// How many of which class.
+        price: TokenPrice,
+        /// What they must be for, with the type that clients draw.
+        challenge: TokenChallengeBytes,
+    },
+    /// As [`crate::Reject::TokenInvalid`].
+    #[tls_codec(discriminant = 18)]
+    #[error("a token is not valid here and now")]
+    TokenInvalid {
+        /// Which of the request.
+        index: u8,
+    },
+    /// As [`crate::Reject::DoubleSpent`].
+    #[tls_codec(discriminant = 19)]
+    #[error("a token was spent before")]
+    DoubleSpent {
+        /// Which of the request.
+        index: u8,
+    },
+    /// No tokens of this class and epoch are issued now: ask for the terms again.
+    #[tls_codec(discriminant = 20)]
+    #[error("no tokens of this epoch are issued now")]
+    EpochClosed,
+    /// The batch is not one: too few or too many elements, or some that are none.
+    #[tls_codec(discriminant = 21)]
+    #[error("the batch is not valid")]
+    InvalidBatch,
+    /// The account has drawn another batch of this class and epoch.
+    #[tls_codec(discriminant = 22)]
+    #[error("the tokens of this epoch were drawn before")]
+    AlreadyDrawn,
 }
 
 /// All answers of the account world.
@@ -449,4 +491,10 @@ pub enum AccountResponseBody {
     /// To reading connection requests: entries are serialised [`SealedConnectionRequest`]s.
     #[tls_codec(discriminant = 5)]
     ConnectionRequests(StreamPage),
+    /// To token terms.
+    #[tls_codec(discriminant = 6)]
+    TokenTerms(TokenTerms),
+    /// To drawing tokens.
+    #[tls_codec(discriminant = 7)]
+    Tokens(BatchResponseBytes),
 }

@@ -10,15 +10,18 @@ use crate::account::{
 use crate::envelope::{close_padding, open_version, within};
 use crate::limits::{MAX_ACCOUNT_BODY_BYTES, MAX_ANSWER_BYTES};
 use crate::padding::Padding;
+use crate::token::Tokens;
 use tls_codec::{DeserializeBytes, Serialize, Size};
 
-/// A request of the account world: version, body, authentication, padding.
+/// A request of the account world: version, body, authentication, tokens, padding.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AccountRequest {
     /// What is asked.
     pub body: AccountRequestBody,
     /// Who asks.
     pub auth: AccountAuthentication,
+    /// What it costs; as in [`crate::DsRequest::tokens`].
+    pub tokens: Tokens,
 }
 
 /// An answer of the account world: version, body, padding.
@@ -38,14 +41,24 @@ pub struct ParsedAccountRequest<'a> {
 }
 
 impl AccountRequest {
+    /// A request that costs nothing.
+    pub fn free(body: AccountRequestBody, auth: AccountAuthentication) -> Self {
+        let tokens = Tokens::default();
+        Self { body, auth, tokens }
+    }
+
     /// The padded bytes. An error if they are more than the other side would parse.
     pub fn encode(&self) -> Result<Vec<u8>, tls_codec::Error> {
-        let size = 2 + self.body.tls_serialized_len() + self.auth.tls_serialized_len();
+        let size = 2
+            + self.body.tls_serialized_len()
+            + self.auth.tls_serialized_len()
+            + self.tokens.tls_serialized_len();
         let padding = Padding::for_size(size);
         let mut out = Vec::with_capacity(size + padding.tls_serialized_len());
         PROTOCOL_VERSION.tls_serialize(&mut out)?;
         self.body.tls_serialize(&mut out)?;
         self.auth.tls_serialize(&mut out)?;
+        self.tokens.tls_serialize(&mut out)?;
         padding.tls_serialize(&mut out)?;
         within(out, MAX_ACCOUNT_BODY_BYTES)
     }
@@ -58,11 +71,13 @@ impl AccountRequest {
             AccountRequestBody::tls_deserialize_bytes(rest).map_err(|_| malformed.clone())?;
         let body_length = rest.len().saturating_sub(after_body.len());
         let body_bytes = rest.get(..body_length).ok_or(malformed.clone())?;
-        let (auth, after_auth) =
-            AccountAuthentication::tls_deserialize_bytes(after_body).map_err(|_| malformed)?;
-        close_padding(bytes, after_auth)?;
+        let (auth, after_auth) = AccountAuthentication::tls_deserialize_bytes(after_body)
+            .map_err(|_| malformed.clone())?;
+        let (tokens, after_tokens) =
+            Tokens::tls_deserialize_bytes(after_auth).map_err(|_| malformed)?;
+        close_padding(bytes, after_tokens)?;
         Ok(ParsedAccountRequest {
-            request: Self { body, auth },
+            request: Self { body, auth, tokens },
             body_bytes,
         })
     }

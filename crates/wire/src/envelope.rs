@@ -10,15 +10,18 @@ use crate::operation::RequestBody;
 use crate::padding::Padding;
 use crate::reject::Reject;
 use crate::response::ResponseBody;
+use crate::token::Tokens;
 use tls_codec::{DeserializeBytes, Serialize, Size};
 
-/// A request: version, body, authentication, padding.
+/// A request: version, body, authentication, tokens, padding.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DsRequest {
     /// What is asked.
     pub body: RequestBody,
     /// Who asks.
     pub auth: Authentication,
+    /// What it costs. Not signed, so that the same body can be sent again.
+    pub tokens: Tokens,
 }
 
 /// An answer: version, body, padding.
@@ -38,14 +41,24 @@ pub struct ParsedRequest<'a> {
 }
 
 impl DsRequest {
+    /// A request that costs nothing.
+    pub fn free(body: RequestBody, auth: Authentication) -> Self {
+        let tokens = Tokens::default();
+        Self { body, auth, tokens }
+    }
+
     /// The padded bytes. An error if they are more than the other side would parse.
     pub fn encode(&self) -> Result<Vec<u8>, tls_codec::Error> {
-        let size = 2 + self.body.tls_serialized_len() + self.auth.tls_serialized_len();
+        let size = 2
+            + self.body.tls_serialized_len()
+            + self.auth.tls_serialized_len()
+            + self.tokens.tls_serialized_len();
         let padding = Padding::for_size(size);
         let mut out = Vec::with_capacity(size + padding.tls_serialized_len());
         PROTOCOL_VERSION.tls_serialize(&mut out)?;
         self.body.tls_serialize(&mut out)?;
         self.auth.tls_serialize(&mut out)?;
+        self.tokens.tls_serialize(&mut out)?;
         padding.tls_serialize(&mut out)?;
         within(out, MAX_BODY_BYTES)
     }
@@ -60,9 +73,11 @@ impl DsRequest {
         let body_bytes = rest.get(..body_length).ok_or(Reject::Malformed)?;
         let (auth, after_auth) =
             Authentication::tls_deserialize_bytes(after_body).map_err(|_| Reject::Malformed)?;
-        close_padding(bytes, after_auth)?;
+        let (tokens, after_tokens) =
+            Tokens::tls_deserialize_bytes(after_auth).map_err(|_| Reject::Malformed)?;
+        close_padding(bytes, after_tokens)?;
         Ok(ParsedRequest {
-            request: Self { body, auth },
+            request: Self { body, auth, tokens },
             body_bytes,
         })
     }

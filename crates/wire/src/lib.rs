@@ -28,6 +28,7 @@ mod reject;
 mod response;
 mod secret;
 mod stream;
+mod token;
 
 pub use account::*;
 pub use account_envelope::*;
@@ -46,6 +47,7 @@ pub use reject::*;
 pub use response::*;
 pub use secret::Secret32;
 pub use stream::*;
+pub use token::*;
 
 /// The protocol version spoken here.
 pub const PROTOCOL_VERSION: u16 = 1;

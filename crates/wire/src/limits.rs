@@ -133,5 +133,28 @@ pub const MAX_SET_DAYS: u32 = 90;
 pub const MAX_DEPOSIT_BYTES: usize = 128 * 1024;
 /// The largest request of the account world, padding included.
 pub const MAX_ACCOUNT_BODY_BYTES: usize = 64 * 1024;
+/// Tokens that come with one request; no price is higher.
+pub const MAX_TOKENS_PER_REQUEST: usize = 8;
+/// The largest token: Blind RSA with a key of 2,048 bits.
+pub const MAX_TOKEN_BYTES: usize = 98 + 256;
+/// The largest `TokenChallenge`: issuer name, redemption context, origin.
+pub const MAX_TOKEN_CHALLENGE_BYTES: usize =
+    2 + 2 + MAX_DOMAIN_BYTES + 1 + 32 + 2 + MAX_DOMAIN_BYTES;
+/// The largest public key of an issuer.
+pub const MAX_TOKEN_KEY_BYTES: usize = 512;
+/// Kinds of tokens that are good for different things.
+pub const MAX_TOKEN_CLASSES: usize = 8;
+/// Keys of an issuer that a client may take for honest: three for each class and type.
+pub const MAX_TOKEN_KEYS: usize = 3 * 3 * MAX_TOKEN_CLASSES;
+/// Keys of one class and type that are alive at once (design page 4).
+pub const MAX_LIVE_TOKEN_KEYS: usize = 3;
+/// Entries of a price list.
+pub const MAX_PRICES: usize = 32;
+/// Tokens in one batch.
+pub const MAX_BATCH_TOKENS: usize = 256;
+/// The largest request for a batch: type, key, length, elements of P-384.
+pub const MAX_BATCH_REQUEST_BYTES: usize = 2 + 1 + 4 + MAX_BATCH_TOKENS * 49;
+/// The largest batch: length, elements of P-384, proof.
+pub const MAX_BATCH_RESPONSE_BYTES: usize = 4 + MAX_BATCH_TOKENS * 49 + 2 * 48;
 /// The largest content of an application message, before MLS.
 pub const MAX_MEMBER_CONTENT_BYTES: usize = MAX_MESSAGE_BYTES - 1_024;

@@ -22,5 +22,7 @@ pub const DIRECTORY: &str = "/.well-known/mimi-protocol-directory";
 pub const ACCOUNTS: &str = "/accounts";
 /// Asking a person: look-up and connection request, without an account.
 pub const CONNECTION_REQUEST: &str = "/connection_request";
+/// What things cost, and the issuer's keys.
+pub const TOKEN_TERMS: &str = "/token_terms";
 /// Publishing and fetching key-package sets.
 pub const GROUP_KEY_PACKAGES: &str = "/group_key_packages";

@@ -201,7 +201,7 @@ pub struct ReportCommit {
     pub commit_hash: Digest,
 }
 
-/// Open an inbox. No authentication: page 4 prices it.
+/// Open an inbox. No authentication: it has a price.
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct OpenInbox {
     /// SHA-256(secret)[0..16].
@@ -296,4 +296,7 @@ pub enum RequestBody {
     /// See [`InspectKeyPackages`].
     #[tls_codec(discriminant = 51)]
     InspectKeyPackages(InspectKeyPackages),
+    /// What things cost, and the issuer's keys (`Possession`).
+    #[tls_codec(discriminant = 64)]
+    TokenTerms,
 }

@@ -6,6 +6,7 @@
 use crate::bytes::{Bytes, List};
 use crate::ids::Digest;
 use crate::limits::MAX_PENDING_PROPOSALS;
+use crate::token::{TokenChallengeBytes, TokenPrice};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// A refusal: nothing changed, nothing was spent, nothing was lost.
@@ -179,6 +180,31 @@ pub enum Reject {
     #[tls_codec(discriminant = 35)]
     #[error("a key-package set is not acceptable")]
     InvalidSet,
+    /// This costs tokens, and exactly so many of this class. They stay unspent until it succeeds.
+    #[tls_codec(discriminant = 36)]
+    #[error("this costs {} tokens", .price.tokens)]
+    TokenRequired {
+        /// How many of which class.
+        price: TokenPrice,
+        /// What they must be for, with the type that clients draw.
+        challenge: TokenChallengeBytes,
+        /// When it costs nothing again; 0: waiting does not help.
+        retry_after_s: u32,
+    },
+    /// A token is not one of this hub's, of another class, or not valid now. None was spent.
+    #[tls_codec(discriminant = 37)]
+    #[error("a token is not valid here and now")]
+    TokenInvalid {
+        /// Which of the request.
+        index: u8,
+    },
+    /// A token was spent for something else. No other was spent.
+    #[tls_codec(discriminant = 38)]
+    #[error("a token was spent before")]
+    DoubleSpent {
+        /// Which of the request.
+        index: u8,
+    },
 }
 
 /// What a policy decides about.

@@ -9,6 +9,7 @@ use crate::limits::{MAX_PENDING_PROPOSALS, MAX_ROSTER_ENTRIES, MAX_WRAPPERS};
 use crate::operation::{GroupInfoBytes, TreeBytes};
 use crate::reject::{OutcomeDetail, Reject};
 use crate::stream::{DeliveredProposal, StreamPage, StreamPages};
+use crate::token::TokenTerms;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// What a mutating request achieved: at most 48 B.
@@ -107,4 +108,7 @@ pub enum ResponseBody {
     /// To inspecting key packages.
     #[tls_codec(discriminant = 7)]
     Pool(PoolState),
+    /// To token terms.
+    #[tls_codec(discriminant = 8)]
+    TokenTerms(TokenTerms),
 }
