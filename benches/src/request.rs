@@ -48,7 +48,7 @@ impl Signing {
             signature_key: device.leaf_key.public(),
             signature: device.leaf_key.sign_struct(REQUEST_LABEL, &tbs).unwrap(),
         };
-        DsRequest { body, auth }.encode().unwrap()
+        DsRequest::free(body, auth).encode().unwrap()
     }
 
     pub(crate) fn by_leaf(
@@ -64,7 +64,7 @@ impl Signing {
             leaf_index,
             signature: device.leaf_key.sign_struct(REQUEST_LABEL, &tbs).unwrap(),
         };
-        DsRequest { body, auth }.encode().unwrap()
+        DsRequest::free(body, auth).encode().unwrap()
     }
 }
 

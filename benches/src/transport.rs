@@ -27,7 +27,7 @@ pub fn now_s() -> u64 {
 /// Asks with possession alone.
 pub fn ask(hub: &mut dyn Transport, endpoint: Endpoint, body: RequestBody) -> ResponseBody {
     let auth = Authentication::Possession;
-    hub.exchange(endpoint, &DsRequest { body, auth }.encode().unwrap())
+    hub.exchange(endpoint, &DsRequest::free(body, auth).encode().unwrap())
 }
 
 /// What must have succeeded.

@@ -50,7 +50,7 @@ pub(crate) fn admit(
     env: &Env<'_>,
 ) -> Result<Admitted, Refusal> {
     let parsed = AccountRequest::parse(bytes)?;
-    let AccountRequest { body, auth } = parsed.request;
+    let AccountRequest { body, auth, tokens } = parsed.request;
     if !endpoint.accepts(&body) {
         return Err(AccountReject::WrongEndpoint.into());
     }

@@ -44,7 +44,7 @@ pub(crate) fn seal(
     occasion: &Occasion<'_>,
 ) -> Result<Vec<u8>> {
     let auth = authenticate(&body, signing, occasion)?;
-    Ok(DsRequest { body, auth }.encode()?)
+    Ok(DsRequest::free(body, auth).encode()?)
 }
 
 fn authenticate(

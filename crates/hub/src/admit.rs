@@ -34,7 +34,7 @@ pub(crate) fn admit(
     env: &Env<'_>,
 ) -> Result<Admitted, Refusal> {
     let parsed = DsRequest::parse(bytes)?;
-    let DsRequest { body, auth } = parsed.request;
+    let DsRequest { body, auth, tokens } = parsed.request;
     if !endpoint.accepts(&body) {
         return Err(Reject::WrongEndpoint.into());
     }

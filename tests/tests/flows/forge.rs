@@ -35,7 +35,7 @@ pub async fn information(
 ) -> ExternalCommitInformation {
     let body = RequestBody::ExternalCommitInformation(access(group, ear_key));
     let auth = Authentication::Possession;
-    let request = DsRequest { body, auth }.encode().unwrap();
+    let request = DsRequest::free(body, auth).encode().unwrap();
     let (status, answer) = post(address, media::EXTERNAL_COMMIT_INFORMATION, &request).await;
     assert_eq!(status, 200);
     match DsResponse::parse(&answer).unwrap().body {

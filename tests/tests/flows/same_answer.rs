@@ -10,7 +10,7 @@ use sordino_wire::{
 use std::sync::{Arc, Mutex};
 
 fn request(body: RequestBody, auth: Authentication) -> Vec<u8> {
-    DsRequest { body, auth }.encode().unwrap()
+    DsRequest::free(body, auth).encode().unwrap()
 }
 
 fn rejected(answer: &[u8]) -> Reject {

@@ -204,7 +204,7 @@ pub(crate) fn endpoint(body: &AccountRequestBody) -> Endpoint {
 
 pub(crate) fn unsigned(body: AccountRequestBody) -> Vec<u8> {
     let auth = AccountAuthentication::Nobody;
-    AccountRequest { body, auth }.encode().unwrap()
+    AccountRequest::free(body, auth).encode().unwrap()
 }
 
 fn through_wire(body: AccountResponseBody) -> AccountResponseBody {
@@ -273,7 +273,7 @@ impl Phone {
             nonce: tbs.nonce,
             signature: self.key.sign_struct(ACCOUNT_REQUEST_LABEL, tbs).unwrap(),
         };
-        AccountRequest { body, auth }.encode().unwrap()
+        AccountRequest::free(body, auth).encode().unwrap()
     }
 
     pub(crate) fn bytes(&self, world: &mut World, body: AccountRequestBody) -> Vec<u8> {

@@ -27,7 +27,7 @@ impl Core {
             let nonce = Nonce(self.entropy.array());
             let body = body(&nonce)?;
             let auth = self.sign_account_request(&body, nonce)?;
-            let request = AccountRequest { body, auth }.encode()?;
+            let request = AccountRequest::free(body, auth).encode()?;
             let answer = self
                 .transport
                 .post_account(AccountEndpoint::Account, &request, wait_s)
@@ -52,7 +52,7 @@ impl Core {
         body: AccountRequestBody,
     ) -> Result<AccountResponseBody> {
         let auth = AccountAuthentication::Nobody;
-        let request = AccountRequest { body, auth }.encode()?;
+        let request = AccountRequest::free(body, auth).encode()?;
         match self.transport.post_account(endpoint, &request, 0).await? {
             AccountResponseBody::Rejected(reject) => Err(ClientError::AccountRefused(reject)),
             answer => Ok(answer),

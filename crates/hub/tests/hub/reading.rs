@@ -35,7 +35,7 @@ fn read(world: &mut World, reads: &[(StreamId, u64, u16)]) -> Vec<StreamPage> {
 
 fn step(world: &mut World, body: RequestBody, endpoint: Endpoint) -> Step {
     let auth = Authentication::Possession;
-    let bytes = DsRequest { body, auth }.encode().unwrap();
+    let bytes = DsRequest::free(body, auth).encode().unwrap();
     world.step(&bytes, endpoint)
 }
 

@@ -69,7 +69,7 @@ fn another_address() {
         wait_s: 0,
     });
     let auth = Authentication::Possession;
-    let bytes = DsRequest { body, auth }.encode().unwrap();
+    let bytes = DsRequest::free(body, auth).encode().unwrap();
     assert_eq!(world.refused(&bytes, GROUP), Reject::WrongEndpoint);
 }
 
@@ -123,7 +123,7 @@ fn a_signature_for_another_group_or_body() {
     let signed = update(&mut world, &mut members[0]);
     let auth = signing.auth(&world, Kind::Leaf, &signed);
     let body = update(&mut world, &mut members[0]);
-    let bytes = DsRequest { body, auth }.encode().unwrap();
+    let bytes = DsRequest::free(body, auth).encode().unwrap();
     assert_eq!(world.refused(&bytes, GROUP), Reject::BadAuthentication);
 }
 
@@ -399,7 +399,7 @@ fn a_key_request_with_a_forged_signature() {
         question: asked.question,
     });
     let auth = Authentication::Possession;
-    let bytes = DsRequest { body, auth }.encode().unwrap();
+    let bytes = DsRequest::free(body, auth).encode().unwrap();
     assert_eq!(world.refused(&bytes, GROUP), Reject::BadAuthentication);
 }
 

@@ -69,7 +69,7 @@ impl Signing {
 
     pub(crate) fn bytes(&self, world: &World, kind: Kind, body: RequestBody) -> Vec<u8> {
         let auth = self.auth(world, kind, &body);
-        DsRequest { body, auth }.encode().unwrap()
+        DsRequest::free(body, auth).encode().unwrap()
     }
 }
 

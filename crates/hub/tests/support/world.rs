@@ -146,7 +146,7 @@ impl World {
     /// Encodes and sends a request to where it belongs.
     pub(crate) fn send(&mut self, body: RequestBody, auth: Authentication) -> ResponseBody {
         let endpoint = endpoint(&body);
-        let bytes = DsRequest { body, auth }.encode().unwrap();
+        let bytes = DsRequest::free(body, auth).encode().unwrap();
         self.handle(&bytes, endpoint)
     }
 

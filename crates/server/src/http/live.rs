@@ -244,7 +244,7 @@ impl Live {
             wait_s: MAX_STREAM_WAIT_S,
         });
         let auth = Authentication::Possession;
-        let bytes = DsRequest { body, auth }.encode().ok()?;
+        let bytes = DsRequest::free(body, auth).encode().ok()?;
         Some(bytes.into())
     }
 

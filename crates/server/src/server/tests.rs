@@ -72,7 +72,7 @@ fn reads(streams: &[(StreamId, u64)], wait_s: u16) -> ReadStreams {
 
 async fn post(running: &Running, path: &str, body: RequestBody) -> ResponseBody {
     let auth = Authentication::Possession;
-    let bytes = DsRequest { body, auth }.encode().unwrap();
+    let bytes = DsRequest::free(body, auth).encode().unwrap();
     let stream = TcpStream::connect(running.local_addr()).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);

@@ -169,5 +169,5 @@ pub(crate) fn reads(stream: u8) -> ReadStreams {
 pub(crate) fn read_request(wait_s: u16) -> Vec<u8> {
     let body = RequestBody::ReadStreams(ReadStreams { wait_s, ..reads(1) });
     let auth = Authentication::Possession;
-    DsRequest { body, auth }.encode().unwrap()
+    DsRequest::free(body, auth).encode().unwrap()
 }
