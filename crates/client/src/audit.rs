@@ -21,7 +21,7 @@ impl Core {
     /// Identifiers and keys of the device and of its groups as they are now.
     pub(crate) async fn traces(&self) -> Result<Vec<Trace>> {
         let mut traces = Vec::new();
-        of_client(&mut traces, self.device.credential());
+        of_client(&mut traces, self.device().credential());
         for id in self.groups() {
             // A group that is over has no MLS state left; what it had was listed before.
             let listed = self.view(id, |group, _| of_group(group)).await;

@@ -5,29 +5,27 @@
 
 use crate::core::{ClientConfig, Core, open_vault, outcome};
 use crate::device::{Device, client_uri};
-use crate::engine::create::{Site, create};
 use crate::engine::external::Entrance;
-use crate::engine::saved::Saved;
-use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::state::{GroupKind, LoadedGroup};
 use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::EventStream;
 use crate::group::Group;
 use crate::handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
-use crate::key_packages::{SetSlot, assemble_set};
-use crate::mls::{Provider, group_id as mls_group_id};
+use crate::mls::group_id as mls_group_id;
 use crate::raw::RequestHook;
-use crate::records::{FORMAT, GenerationRecord, KeysRecord, StateRecord};
+use crate::records::{GenerationRecord, Purpose};
 use crate::settings::GroupSettings;
 use crate::slots;
 use crate::transport::Endpoint;
 use openmls::prelude::{GroupEpoch, JoinProposal};
 use openmls_memory_storage::MemoryStorage;
-use sordino_crypto::{GroupSecret, SigningKey, Slot};
+use sordino_crypto::{GroupSecret, HpkePrivateKey, SigningKey};
+use sordino_rules::key_package_lifetime;
 use sordino_wire::{
-    ClientCredential, GroupId, HandshakeBytes, IdentifierUri, InviteLink, KeyPackageEntry,
-    KeyPackageSet, List, ProposalsRequest, Reject, RequestBody, Secret32,
+    ClientCredential, GroupId, HandshakeBytes, IdentifierUri, InviteLink, KeyPackageEntry, List,
+    ProposalsRequest, Reject, RequestBody, Secret32,
 };
 use std::sync::Arc;
 
@@ -38,16 +36,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a new user with this as its first device: account key, secrets, client credential.
-    pub async fn create_user(config: ClientConfig, user: &IdentifierUri) -> Result<Self> {
-        let (vault, entropy) = open_vault(&config)?;
-        let device = Device::first(user, &entropy)?;
-        let core = Core::create(config, vault, entropy, device)?;
-        Ok(Self {
-            core: Arc::new(core),
-        })
-    }
-
     /// Opens the device that a vault holds.
     pub async fn open(config: ClientConfig) -> Result<Self> {
         Ok(Self {
@@ -56,8 +44,8 @@ impl Client {
     }
 
     /// The device's real credential: user, device, keys.
-    pub fn credential(&self) -> &ClientCredential {
-        self.core.device.credential()
+    pub fn credential(&self) -> ClientCredential {
+        self.core.device().credential().clone()
     }
 
     /// Events from now on.
@@ -75,10 +63,14 @@ impl Client {
         tokio::spawn(Arc::clone(&self.core).run())
     }
 
-    /// The groups that this device knows, whatever their status.
+    /// The groups that this device knows, whatever their status. Those of connections are in
+    /// [`Client::contacts`].
     pub fn groups(&self) -> Vec<Group> {
-        let ids = self.core.groups();
-        ids.into_iter().map(|id| self.at(id)).collect()
+        let rooms = self.core.groups().into_iter();
+        rooms
+            .filter(|id| matches!(self.core.kind_of(*id), GroupKind::Room))
+            .map(|id| self.at(id))
+            .collect()
     }
 
     /// One group.
@@ -101,73 +93,29 @@ impl Client {
         }
     }
 
-    /// A new set for a contact. Further devices of the user add their entry for the same slot.
-    pub fn new_set_slot(&self, contact: &IdentifierUri) -> SetSlot {
-        SetSlot {
-            pool: self.core.entropy.array(),
-            contact: contact.clone(),
-            contact_generation: 0,
-            counter: 0,
-        }
-    }
-
-    /// This device's part of a key-package set. A slot serves once.
-    pub async fn key_package_set_entry(&self, slot: &SetSlot) -> Result<KeyPackageEntry> {
-        self.core.key_package_entry(slot).await
-    }
-
-    /// The whole set of a user whose only device this is.
-    pub async fn key_package_set(&self, contact: &IdentifierUri) -> Result<KeyPackageSet> {
-        let slot = self.new_set_slot(contact);
-        assemble_set(vec![self.key_package_set_entry(&slot).await?])
-    }
-
     /// This device's KeyPackage for a group that a sibling device is in, so that the sibling can
     /// add it with [`Group::add_own_devices`].
     pub async fn key_package_for(&self, group: &GroupHandover) -> Result<KeyPackageEntry> {
         slots::reserve_as_sibling(&self.core.vault, &group.slot, group.group_id)?;
         let made = self
             .core
-            .make_key_package(group.slot.clone(), Some(group.group_id))
+            .make_key_package(
+                group.slot.clone(),
+                Purpose::Sibling(group.group_id),
+                key_package_lifetime(self.core.now_s()),
+            )
             .await?;
         Ok(made.entry)
     }
 
     /// Makes a group with this device as its only member.
     pub async fn create_group(&self, settings: GroupSettings) -> Result<Group> {
-        let hub_key = self.core.hub_key().await?;
         for _ in 0..3 {
-            let group_id = GroupId(self.core.entropy.array());
-            let number = self.core.device.user_secret_number()?;
-            let slot = slots::reserve_for_group(
-                &self.core.vault,
-                number,
-                &self.core.hub_domain,
-                group_id,
-            )?;
-            let step = Step::new(self.core.now_s());
-            let site = Site {
-                hub_domain: &self.core.hub_domain,
-                hub_key: &hub_key,
-                group_id,
-                slot,
-            };
-            let (group, request) = self
-                .core
-                .with_tools(|tools| create(tools, &step, site, settings.clone()))?;
-            let answer = self
-                .core
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
-            match outcome(answer)? {
-                Ok(_) => {
-                    self.core.install(group, step).await?;
-                    return Ok(self.at(group_id));
-                }
-                Err(Reject::StaleTime { hub_time_s }) => self.core.learn_time(hub_time_s),
-                Err(Reject::GroupIdTaken) => {}
-                Err(reject) => return Err(ClientError::Refused(reject)),
+            let id = GroupId(self.core.entropy.array());
+            match self.core.create_at(id, settings.clone()).await {
+                Ok(()) => return Ok(self.at(id)),
+                Err(ClientError::Refused(Reject::GroupIdTaken)) => {}
+                Err(error) => return Err(error),
             }
         }
         Err(ClientError::Unreachable)
@@ -184,16 +132,15 @@ impl Client {
         self.join_by_link(link, &Entrance::Open).await
     }
 
-    /// Comes into a connection group as its second user.
-    pub async fn join_connection(&self, link: &InviteLink) -> Result<Group> {
-        self.join_by_link(link, &Entrance::Connection).await
-    }
-
-    async fn join_by_link(&self, link: &InviteLink, entrance: &Entrance) -> Result<Group> {
+    pub(crate) async fn join_by_link(
+        &self,
+        link: &InviteLink,
+        entrance: &Entrance,
+    ) -> Result<Group> {
         if link.hub_domain != self.core.hub_domain {
             return Err(ClientError::OtherHub);
         }
-        let number = self.core.device.user_secret_number()?;
+        let number = self.core.device().user_secret_number()?;
         let slot = slots::reserve_for_group(
             &self.core.vault,
             number,
@@ -205,13 +152,16 @@ impl Client {
             ear_key: link.ear_key.duplicate(),
             group_secret: None,
         };
-        self.enter(link.group_id, slot, generation, entrance).await
+        self.core
+            .enter_group(link.group_id, slot, generation, entrance)
+            .await?;
+        Ok(self.at(link.group_id))
     }
 
     /// Asks a sibling's consent to come into one of the user's groups.
     pub fn leaf_request(&self, group: &GroupHandover) -> Result<LeafRequest> {
         let domain = crate::device::domain_of(&self.credential().user)?;
-        let leaf = self.core.device.leaf(&domain, &group.slot, 0)?;
+        let leaf = self.core.device().leaf(&domain, &group.slot, 0)?;
         Ok(LeafRequest {
             group_id: group.group_id,
             slot: group.slot.clone(),
@@ -232,56 +182,10 @@ impl Client {
             group_secret: Some(grant.group_secret),
         };
         let entrance = Entrance::NewDevice(grant.proof);
-        self.enter(grant.group_id, grant.slot, generation, &entrance)
-            .await
-    }
-
-    async fn enter(
-        &self,
-        id: GroupId,
-        slot: Slot,
-        generation: GenerationRecord,
-        entrance: &Entrance,
-    ) -> Result<Group> {
-        let cell = self.core.cell(id);
-        let _turn = cell.turn.lock().await;
-        match self.core.status(id).await {
-            Ok(GroupStatus::Active | GroupStatus::Recovering | GroupStatus::Halted) => {
-                return Err(ClientError::Inactive(GroupStatus::Active));
-            }
-            Ok(_) | Err(ClientError::NotInGroup) => {}
-            Err(error) => return Err(error),
-        }
-        let step = Step::new(self.core.now_s());
-        let mut state = StateRecord::new(GroupStatus::Joining, 0, 0, step.now_s);
-        state.messages = self.core.kept_messages(id).await;
-        let group = LoadedGroup {
-            keys: KeysRecord {
-                format: FORMAT,
-                hub_domain: self.core.hub_domain.clone(),
-                group_id: id,
-                slot,
-                rotation: 0,
-                rotation_in_flight: None,
-                generations: vec![generation],
-                invite_code: None,
-            },
-            state,
-            provider: Provider::new(self.core.entropy.clone()),
-            mls: None,
-            external: None,
-            saved: Saved::default(),
-        };
-        self.core.install(group, step).await?;
-        match self.core.enter(id, entrance).await {
-            Ok(()) => Ok(self.at(id)),
-            // It is repeated by the next sync.
-            Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
-            Err(error) => {
-                self.core.forget(id).await?;
-                Err(error)
-            }
-        }
+        self.core
+            .enter_group(grant.group_id, grant.slot, generation, &entrance)
+            .await?;
+        Ok(self.at(grant.group_id))
     }
 
     /// Asks the members to add this user: a proposal that any of them may commit. The Welcome
@@ -290,12 +194,16 @@ impl Client {
         if link.hub_domain != self.core.hub_domain {
             return Err(ClientError::OtherHub);
         }
-        let number = self.core.device.user_secret_number()?;
+        let number = self.core.device().user_secret_number()?;
         let domain = &self.core.hub_domain;
         let slot = slots::reserve_for_group(&self.core.vault, number, domain, link.group_id)?;
         let made = self
             .core
-            .make_key_package(slot, Some(link.group_id))
+            .make_key_package(
+                slot,
+                Purpose::Proposed(link.group_id),
+                key_package_lifetime(self.core.now_s()),
+            )
             .await?;
         for attempt in 0..5 {
             let information = self
@@ -355,10 +263,11 @@ impl Client {
             groups.extend(handover);
         }
         Ok(DeviceHandover {
-            user_secrets: self.core.device.user_secret_records(),
+            user_secrets: self.core.device().user_secret_records(),
+            connection_key: Secret32::new(*self.core.device().connection_key()?.0.expose()),
             credential: self
                 .core
-                .device
+                .device()
                 .certify(&request.client, &request.client_key)?,
             groups,
         })
@@ -435,9 +344,13 @@ impl NewDevice {
             self.client_key,
             handover.credential,
             handover.user_secrets,
+            HpkePrivateKey::from_bytes(handover.connection_key.expose())?,
             &self.entropy,
         )?;
-        let core = Core::create(self.config, self.vault, self.entropy, device)?;
+        let mut batch = crate::vault::Batch::default();
+        batch.put(crate::records::DEVICE, &device.record())?;
+        self.vault.commit(&batch)?;
+        let core = Core::assemble(self.config, self.vault, self.entropy, device)?;
         let client = Client {
             core: Arc::new(core),
         };

@@ -11,6 +11,8 @@ use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, Result, VaultError};
 use crate::events::EventSink;
+use crate::people::book::Book;
+use crate::people::tend::Schedule;
 use crate::raw::RequestHook;
 use crate::records::{
     DEVICE, DeviceRecord, INDEX, IndexRecord, external_name, keys_name, message_name, state_name,
@@ -18,9 +20,10 @@ use crate::records::{
 use crate::transport::{Endpoint, HubAddress, Transport};
 use crate::vault::{Batch, Vault};
 use sordino_wire::{
-    Domain, GroupId, InboxId, Outcome, Reject, RequestBody, ResponseBody, Secret32, SignatureKey,
+    Domain, GroupId, IdentifierUri, InboxId, Outcome, Reject, RequestBody, ResponseBody, Secret32,
+    SignatureKey,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -90,26 +93,42 @@ pub(crate) struct Cell {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// When the hub was last asked who the unidentified members are.
     pub(crate) asked_members_s: std::sync::atomic::AtomicU64,
+    /// Whose contradictions the application was told of.
+    told: Mutex<HashSet<IdentifierUri>>,
+}
+
+impl Cell {
+    /// Says whether somebody is named for the first time since this client was opened.
+    pub(crate) fn tell_once(&self, client_pseudonym: &IdentifierUri) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(client_pseudonym.clone())
+    }
 }
 
 /// Everything that a client is.
 pub(crate) struct Core {
     pub(crate) vault: Vault,
     pub(crate) transport: Transport,
-    pub(crate) device: Device,
+    device: RwLock<Arc<Device>>,
     pub(crate) entropy: Entropy,
     pub(crate) events: EventSink,
     pub(crate) hub_domain: Domain,
     pub(crate) reading: StreamReading,
     pub(crate) wait_s: u16,
     retry_pause: Duration,
-    delays: Delays,
+    pub(crate) delays: Delays,
     clock: Arc<dyn Clock>,
     hub_time: HubTime,
     hub_key: OnceCell<SignatureKey>,
     hook: RwLock<Option<RequestHook>>,
     cells: Mutex<HashMap<GroupId, Arc<Cell>>>,
     index: Mutex<IndexRecord>,
+    pub(crate) book: Mutex<Book>,
+    pub(crate) schedule: Schedule,
+    /// Whose turn it is to see to what is due between people.
+    pub(crate) people_turn: tokio::sync::Mutex<()>,
+    /// Tells the background task that something is due between people.
+    pub(crate) stir: Notify,
     /// Tells the background task that what it waits for has changed.
     pub(crate) wake: Notify,
 }
@@ -123,23 +142,6 @@ pub(crate) fn open_vault(config: &ClientConfig) -> Result<(Vault, Entropy)> {
 }
 
 impl Core {
-    /// With a device that the vault does not hold yet.
-    pub(crate) fn create(
-        config: ClientConfig,
-        vault: Vault,
-        entropy: Entropy,
-        device: Device,
-    ) -> Result<Self> {
-        if vault.contains(DEVICE)? {
-            return Err(VaultError::Device.into());
-        }
-        let mut batch = Batch::default();
-        batch.put(DEVICE, &device.record())?;
-        batch.put(INDEX, &IndexRecord::default())?;
-        vault.commit(&batch)?;
-        Self::assemble(config, vault, entropy, device)
-    }
-
     /// With the device that the vault holds.
     pub(crate) fn open(config: ClientConfig) -> Result<Self> {
         let (vault, entropy) = open_vault(&config)?;
@@ -150,13 +152,14 @@ impl Core {
         Self::assemble(config, vault, entropy, device)
     }
 
-    fn assemble(
+    pub(crate) fn assemble(
         config: ClientConfig,
         vault: Vault,
         entropy: Entropy,
         device: Device,
     ) -> Result<Self> {
         let index = vault.get(INDEX)?.unwrap_or_default();
+        let book = Book::load(&vault)?;
         Ok(Self {
             transport: Transport::new(&config.hub, &config.extra_roots)?,
             hub_domain: config.hub.domain,
@@ -171,11 +174,21 @@ impl Core {
             hook: RwLock::new(None),
             cells: Mutex::new(HashMap::new()),
             index: Mutex::new(index),
+            book: Mutex::new(book),
+            schedule: Schedule::default(),
+            people_turn: tokio::sync::Mutex::new(()),
+            stir: Notify::new(),
             wake: Notify::new(),
             vault,
             entropy,
-            device,
+            device: RwLock::new(Arc::new(device)),
         })
+    }
+
+    /// This device with its user's secrets, as they are now.
+    pub(crate) fn device(&self) -> Arc<Device> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&device)
     }
 
     pub(crate) fn set_hook(&self, hook: Option<RequestHook>) {
@@ -185,6 +198,16 @@ impl Core {
     /// The hub's time.
     pub(crate) fn now_s(&self) -> u64 {
         self.hub_time.now_s(self.clock.as_ref())
+    }
+
+    /// How many devices this user has.
+    pub(crate) fn device_count(&self) -> u8 {
+        1
+    }
+
+    /// What goes into requests.
+    pub(crate) fn floored_time_s(&self) -> u64 {
+        self.hub_time.floored_s(self.clock.as_ref())
     }
 
     pub(crate) fn learn_time(&self, hub_time_s: u64) {
@@ -199,9 +222,9 @@ impl Core {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         run(&Tools {
-            device: &self.device,
+            device: &self.device(),
             entropy: &self.entropy,
-            time_s: self.hub_time.floored_s(self.clock.as_ref()),
+            time_s: self.floored_time_s(),
             hook: hook.as_ref(),
             delays: self.delays,
         })
@@ -223,10 +246,11 @@ impl Core {
         let mut group = self.load(&mut place, id)?;
         let before = group.read_stream();
         let mut step = Step::new(self.now_s());
+        step.kind = self.kind_of(id);
         let value = self.with_tools(|tools| change(&mut group, tools, &mut step))?;
         group.wipe_if_over();
         group.save(&mut step.batch)?;
-        self.vault.commit(&step.batch)?;
+        self.conclude(&group, &mut step)?;
         let moved = group.read_stream() != before;
         *place = Some(group);
         drop(place);
@@ -277,6 +301,9 @@ impl Core {
                 index.groups.push(id);
             }
         })?;
+        // Who is there is looked at once the group is known.
+        step.batch = Batch::default();
+        self.conclude(&group, &mut step)?;
         *place = Some(group);
         drop(place);
         self.events.send_all(step.events);

@@ -27,6 +27,7 @@ pub struct LinkRequest {
 #[derive(Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct DeviceHandover {
     pub(crate) user_secrets: Vec<UserSecretRecord>,
+    pub(crate) connection_key: Secret32,
     pub(crate) credential: ClientCredential,
     pub(crate) groups: Vec<GroupHandover>,
 }

@@ -50,6 +50,7 @@
 //! # }
 //! ```
 
+mod arrive;
 #[cfg(feature = "audit")]
 mod audit;
 mod client;
@@ -71,6 +72,7 @@ mod key_packages;
 mod key_request;
 mod mls;
 mod outbox;
+mod people;
 #[doc(hidden)]
 pub mod raw;
 mod records;
@@ -86,15 +88,20 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use core::{ClientConfig, StreamReading};
 pub use engine::tools::Delays;
 pub use error::{Advice, ClientError, GroupStatus, Result, VaultError};
-pub use events::{Event, EventStream, Evidence, Identity, Message, Person, Recovery};
+pub use events::{Event, EventStream, Evidence, Identity, Message, Person, Recovery, Standing};
 pub use group::{Group, Inspection};
 pub use handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
 pub use invite::{link_from_text, link_to_text};
-pub use key_packages::{SetSlot, assemble_set};
+pub use people::contact::{Contact, ContactState};
+pub use people::invites::{InviteInfo, Invited};
+pub use people::look_up::Found;
+pub use people::register::{AccountInfo, RegisterWith};
+pub use people::requests::{ConnectionRequestInfo, RequestId};
+pub use people::work::{OnWork, WorkProgress};
 pub use settings::GroupSettings;
 pub use sordino_rules::Operation;
 pub use sordino_wire::{
-    Domain, GroupId, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry, KeyPackageSet,
+    AccountReject, Domain, GroupId, Handle, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry,
     Permission, PolicySummary, Reject,
 };
 pub use transport::HubAddress;
