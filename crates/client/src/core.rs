@@ -13,7 +13,7 @@ use crate::error::{ClientError, Result, VaultError};
 use crate::events::EventSink;
 use crate::people::book::Book;
 use crate::people::tend::Schedule;
-use crate::raw::RequestHook;
+use crate::raw::{HookContext, RequestHook};
 use crate::records::{
     DEVICE, DeviceRecord, INDEX, IndexRecord, external_name, keys_name, message_name, state_name,
 };
@@ -360,9 +360,19 @@ impl Core {
     pub(crate) async fn ask(
         &self,
         endpoint: Endpoint,
-        body: RequestBody,
+        mut body: RequestBody,
         wait_s: u16,
     ) -> Result<ResponseBody> {
+        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hook) = hook.clone() {
+            let context = HookContext {
+                group_id: GroupId([0; 16]),
+                leaf_key: None,
+                epoch: 0,
+            };
+            hook(&mut body, &context);
+        }
+        drop(hook);
         let occasion = Occasion {
             hub_domain: &self.hub_domain,
             group_id: GroupId([0; 16]),

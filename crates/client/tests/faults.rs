@@ -7,7 +7,7 @@
 )]
 
 mod common;
-use common::{World, add, assert_together, settle, texts};
+use common::{World, add, assert_together, register, settle, texts};
 use sordino_client::{Client, ClientError, Clock, GroupSettings, HubAddress, SystemClock};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,8 +80,7 @@ async fn behind_a_proxy(world: &World, name: &str) -> (Proxy, Client) {
     let proxy = Proxy::start(world.hub.local_addr()).await;
     let mut config = world.config(name);
     config.hub = proxy.client_address(world);
-    let client = Client::create_user(config, &world.uri(name)).await.unwrap();
-    (proxy, client)
+    (proxy, register(config, name).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,14 +166,10 @@ async fn a_skewed_clock_learns_the_hubs_time() {
     let world = World::start().await;
     let mut config = world.config("alice");
     config.clock = Arc::new(Skewed(7_200));
-    let alice = Client::create_user(config, &world.uri("alice"))
-        .await
-        .unwrap();
+    let alice = register(config, "alice").await;
     let mut config = world.config("bob");
     config.clock = Arc::new(Skewed(-7_200));
-    let bob = Client::create_user(config, &world.uri("bob"))
-        .await
-        .unwrap();
+    let bob = register(config, "bob").await;
     let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
     let at_bob = add(&at_alice, &bob).await;
     at_bob.send(b"what time is it?").await.unwrap();
