@@ -13,8 +13,8 @@ use crate::user::{ClientSecret, ContactKey, ContactToken, UserSecret};
 use crate::{CryptoError, Slot};
 use sordino_wire::limits::SET_ENTRY_BYTES;
 use sordino_wire::{
-    Bytes, Digest, IdentifierUri, KeyPackageEntry, Salt, Secret32, SetEntry, SetEntryContext,
-    SetTag, encode, exact,
+    Bytes, DeviceTag, Digest, IdentifierUri, KeyPackageEntry, Salt, Secret32, SetEntry,
+    SetEntryContext, SetTag, encode, exact,
 };
 use zeroize::Zeroizing;
 
@@ -26,7 +26,7 @@ pub struct SetPlace {
     /// The set.
     pub set_tag: SetTag,
     /// The device within it.
-    pub device_tag: [u8; 16],
+    pub device_tag: DeviceTag,
     /// How many devices the user has.
     pub devices: u8,
     /// The MLS cipher suite.
@@ -54,12 +54,12 @@ impl UserSecret {
 
 impl ClientSecret {
     /// What names this device within a set, and in no other.
-    pub fn set_device_tag(&self, set_tag: SetTag) -> Result<[u8; 16], CryptoError> {
-        Ok(*expand::<16>(
+    pub fn set_device_tag(&self, set_tag: SetTag) -> Result<DeviceTag, CryptoError> {
+        Ok(DeviceTag(*expand::<16>(
             self.secret().expose(),
             "set device",
             &encode(&set_tag)?,
-        )?)
+        )?))
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
     fn place() -> SetPlace {
         SetPlace {
             set_tag: SetTag([1; 16]),
-            device_tag: [2; 16],
+            device_tag: DeviceTag([2; 16]),
             devices: 3,
             cipher_suite: 1,
             last_day: 20_000,
@@ -180,7 +180,7 @@ mod tests {
     fn an_entry_opens_in_its_own_place_alone() {
         let changes: [fn(&mut SetEntry); 6] = [
             |e| e.set_tag = SetTag([9; 16]),
-            |e| e.device_tag = [9; 16],
+            |e| e.device_tag = DeviceTag([9; 16]),
             |e| e.cipher_suite = 2,
             |e| e.last_day += 1,
             |e| e.salt = Salt([9; 16]),

@@ -10,15 +10,16 @@ use crate::records::Records;
 use crate::step::Fault;
 use sordino_crypto::{Address, LayerKey, OuterKeys, Space, expand, open_layer, seal_layer};
 use sordino_wire::limits::REPLAY_MEMORY_S;
-use sordino_wire::{Digest, Nonce, Outcome, Secret32, encode, exact};
+use sordino_wire::{Digest, Nonce, Secret32, encode, exact};
+use tls_codec::{DeserializeBytes, Serialize};
 
 /// What is known of a nonce.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Remembered {
+pub enum Remembered<T> {
     /// It is new.
     Nothing,
     /// The same request was done before.
-    Same(Outcome),
+    Same(T),
     /// It was used for another request.
     Other,
 }
@@ -49,7 +50,10 @@ impl ReplaySlot {
     }
 
     /// What is known of the nonce.
-    pub fn look_up(&self, records: &dyn Records) -> Result<Remembered, Fault> {
+    pub fn look_up<T: DeserializeBytes>(
+        &self,
+        records: &dyn Records,
+    ) -> Result<Remembered<T>, Fault> {
         let Some(bytes) = records.replay(&self.address.store_key)? else {
             return Ok(Remembered::Nothing);
         };
@@ -61,7 +65,7 @@ impl ReplaySlot {
     }
 
     /// The record that remembers an outcome for an hour.
-    pub fn remember(&self, outcome: &Outcome, env: &mut Env<'_>) -> Result<Replay, Fault> {
+    pub fn remember<T: Serialize>(&self, outcome: &T, env: &mut Env<'_>) -> Result<Replay, Fault> {
         let value = seal_layer(&self.key, &self.address, &encode(outcome)?, env.rng)?;
         let last_s = self
             .nonce_time_s
@@ -80,6 +84,7 @@ impl ReplaySlot {
 mod tests {
     use super::*;
     use crate::testing::{Stored, outer, rng};
+    use sordino_wire::Outcome;
 
     #[test]
     fn an_outcome_is_for_the_same_request_and_its_nonce_for_no_other() {

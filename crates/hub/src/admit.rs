@@ -95,6 +95,11 @@ fn needs_signer(body: &RequestBody) -> bool {
             | RequestBody::OpenInbox(_)
             | RequestBody::ReadInbox(_)
             | RequestBody::ReadStreams(_)
+            | RequestBody::Deposit(_)
+            | RequestBody::PublishKeyPackages(_)
+            | RequestBody::DropKeyPackages(_)
+            | RequestBody::FetchKeyPackages(_)
+            | RequestBody::InspectKeyPackages(_)
     )
 }
 

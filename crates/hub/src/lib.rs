@@ -63,6 +63,8 @@ pub enum Endpoint {
     Streams,
     /// `/inboxes`.
     Inboxes,
+    /// `/group_key_packages`.
+    GroupKeyPackages,
 }
 
 impl Endpoint {
@@ -85,7 +87,13 @@ impl Endpoint {
                 Self::ExternalCommitInformation
             }
             RequestBody::ReadStreams(_) => Self::Streams,
-            RequestBody::OpenInbox(_) | RequestBody::ReadInbox(_) => Self::Inboxes,
+            RequestBody::OpenInbox(_) | RequestBody::ReadInbox(_) | RequestBody::Deposit(_) => {
+                Self::Inboxes
+            }
+            RequestBody::PublishKeyPackages(_)
+            | RequestBody::DropKeyPackages(_)
+            | RequestBody::FetchKeyPackages(_)
+            | RequestBody::InspectKeyPackages(_) => Self::GroupKeyPackages,
         };
         self == expected
     }
