@@ -195,6 +195,11 @@ impl Core {
         *self.hook.write().unwrap_or_else(PoisonError::into_inner) = hook;
     }
 
+    fn hook(&self) -> Option<RequestHook> {
+        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner);
+        hook.clone()
+    }
+
     /// The hub's time.
     pub(crate) fn now_s(&self) -> u64 {
         self.hub_time.now_s(self.clock.as_ref())
@@ -216,11 +221,7 @@ impl Core {
 
     /// Runs a closure with what it takes to make requests.
     pub(crate) fn with_tools<T>(&self, run: impl FnOnce(&Tools<'_>) -> T) -> T {
-        let hook = self
-            .hook
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let hook = self.hook();
         run(&Tools {
             device: &self.device(),
             entropy: &self.entropy,
@@ -363,8 +364,7 @@ impl Core {
         mut body: RequestBody,
         wait_s: u16,
     ) -> Result<ResponseBody> {
-        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hook) = hook.clone() {
+        if let Some(hook) = self.hook() {
             let context = HookContext {
                 group_id: GroupId([0; 16]),
                 leaf_key: None,
@@ -372,7 +372,6 @@ impl Core {
             };
             hook(&mut body, &context);
         }
-        drop(hook);
         let occasion = Occasion {
             hub_domain: &self.hub_domain,
             group_id: GroupId([0; 16]),
