@@ -12,8 +12,8 @@ use sordino_crypto::{
     make_identity_link, sha256,
 };
 use sordino_wire::{
-    ClientCredential, DeviceTag, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink, PseudonymousCredential,
-    Secret32, SetTag, SignedConnectionKey, encode,
+    ClientCredential, DeviceTag, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink,
+    PseudonymousCredential, Secret32, SetTag, SignedConnectionKey, encode,
 };
 
 /// One device of a user.

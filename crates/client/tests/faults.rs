@@ -8,7 +8,9 @@
 
 mod common;
 use common::{World, add, assert_together, register, settle, texts};
-use sordino_client::{Client, ClientError, Clock, GroupSettings, HubAddress, SystemClock};
+use sordino_client::{
+    Client, ClientError, Clock, GroupSettings, HubAddress, Standing, SystemClock,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -197,7 +199,10 @@ async fn named_senders_and_rooms_without_identities() {
     assert_eq!(texts(&at_alice).await, ["signed"]);
     let sender = &at_alice.messages(0, 1).await.unwrap()[0].sender;
     assert_eq!(sender.identity, None);
-    assert_eq!(sender, &at_bob.own().await.unwrap());
+    let own = at_bob.own().await.unwrap();
+    assert_eq!(sender.client_pseudonym, own.client_pseudonym);
+    assert_eq!(sender.standing, Standing::Unidentified);
+    assert_eq!(own.standing, Standing::Own);
     world.hub.shutdown().await;
 }
 
