@@ -14,6 +14,7 @@ use crate::events::EventStream;
 use crate::group::Group;
 use crate::handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
 use crate::mls::group_id as mls_group_id;
+use crate::people::account_request::done;
 use crate::raw::RequestHook;
 use crate::records::{GenerationRecord, Purpose};
 use crate::settings::GroupSettings;
@@ -24,8 +25,8 @@ use openmls_memory_storage::MemoryStorage;
 use sordino_crypto::{GroupSecret, HpkePrivateKey, SigningKey};
 use sordino_rules::key_package_lifetime;
 use sordino_wire::{
-    ClientCredential, GroupId, HandshakeBytes, IdentifierUri, InviteLink, KeyPackageEntry, List,
-    ProposalsRequest, Reject, RequestBody, Secret32,
+    AccountRequestBody, ClientCredential, GroupId, HandshakeBytes, IdentifierUri, InviteLink,
+    KeyPackageEntry, List, ProposalsRequest, Reject, RequestBody, Secret32,
 };
 use std::sync::Arc;
 
@@ -351,6 +352,9 @@ impl NewDevice {
         batch.put(crate::records::DEVICE, &device.record())?;
         self.vault.commit(&batch)?;
         let core = Core::assemble(self.config, self.vault, self.entropy, device)?;
+        let credential = core.device().credential().clone();
+        let body = |_: &_| Ok(AccountRequestBody::PutClient(credential.clone()));
+        done(core.account_request(body, 0).await?)?;
         let client = Client {
             core: Arc::new(core),
         };

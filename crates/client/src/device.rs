@@ -12,8 +12,8 @@ use sordino_crypto::{
     make_identity_link, sha256,
 };
 use sordino_wire::{
-    ClientCredential, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink, PseudonymousCredential,
-    Secret32, SetTag, SignedConnectionKey, encode,
+    ClientCredential, DeviceTag, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink,
+    PseudonymousCredential, Secret32, SetTag, SignedConnectionKey, encode,
 };
 
 /// One device of a user.
@@ -162,7 +162,7 @@ impl Device {
     }
 
     /// What names this device within a key-package set.
-    pub(crate) fn set_device_tag(&self, set_tag: SetTag) -> Result<[u8; 16]> {
+    pub(crate) fn set_device_tag(&self, set_tag: SetTag) -> Result<DeviceTag> {
         Ok(self.client_secret.set_device_tag(set_tag)?)
     }
 
