@@ -3,7 +3,9 @@
 //! Invariant: nothing here assumes one process; a snapshot never shows half a [`Changes`].
 
 use crate::fault::{CommitError, StoreFault};
-use crate::types::{Changes, Committed, Expired, Key, LogHandle, LogPage, OutboxEntry, Record};
+use crate::types::{
+    Changes, Committed, Expired, Key, LogHandle, LogPage, OutboxEntry, Record, SetName,
+};
 use crate::watch::Watch;
 use std::future::Future;
 
@@ -28,7 +30,13 @@ pub trait Snapshot {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn spent(&self, set: [u8; 8], nullifier: [u8; 16]) -> Result<bool, StoreFault>;
+    fn spent(&self, set: SetName, nullifier: [u8; 16]) -> Result<bool, StoreFault>;
+
+    /// How many nullifiers have been spent in a set; `None` if it is not open.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn count_spent(&self, set: SetName) -> Result<Option<u64>, StoreFault>;
 
     /// Entries of a log from number `from` on: at most `max_entries`, and at most `max_bytes` of
     /// values, except that the first one comes whatever its size. If `from` is not kept, no

@@ -36,6 +36,9 @@ pub enum CommitError {
     /// A nullifier was spent before. Nothing changed.
     #[error("a nullifier was spent before")]
     Spent,
+    /// A nullifier's set is not open. Nothing changed.
+    #[error("a set of nullifiers is not open")]
+    SetClosed,
     /// An answer is kept under this replay key; read it from a new snapshot. Nothing changed.
     #[error("the request was answered before")]
     Replayed,

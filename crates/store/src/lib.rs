@@ -23,6 +23,7 @@ pub use redb_store::{
 };
 pub use types::{
     Append, Changes, Committed, Expect, Expired, Key, LogEntry, LogHandle, LogPage,
-    MAX_VALUE_BYTES, Outbox, OutboxEntry, Put, Record, Replay, Spend, VERSION_BYTES, Version,
+    MAX_VALUE_BYTES, Outbox, OutboxEntry, Put, Record, Replay, SetName, Spend, VERSION_BYTES,
+    Version,
 };
 pub use watch::Watch;

@@ -99,15 +99,16 @@ pub struct Replay {
     pub expires_hour: u32,
 }
 
-/// Spends a nullifier: 8 + 16 B, once per set.
+/// Names a set of spent nullifiers: 8 B.
+pub type SetName = [u8; 8];
+
+/// Spends a nullifier: 16 B, once per set.
 #[derive(Clone, Copy)]
 pub struct Spend {
-    /// The set (an issuer key and window).
-    pub set: [u8; 8],
+    /// The set, which must be open.
+    pub set: SetName,
     /// What may be spent once in it.
     pub nullifier: [u8; 16],
-    /// The last day on which the store remembers it.
-    pub expires_day: u32,
 }
 
 /// Something to be sent to another provider, kept in order until it is acknowledged.
@@ -122,8 +123,8 @@ pub struct Outbox {
 /// One atomic change. An empty one is allowed and changes nothing.
 ///
 /// `expect` is compared with the state before the change. Puts come before deletes; of several
-/// puts of one key the last one stays. Expectations, replay and spends are checked before any
-/// row is written.
+/// puts of one key the last one stays. Sets are opened before spends, and closed after. Expectations,
+/// replay and spends are checked before any row is written.
 #[derive(Clone, Default)]
 pub struct Changes {
     /// What must be true of records.
@@ -136,6 +137,11 @@ pub struct Changes {
     pub append: Vec<Append>,
     /// Nullifiers to spend; one that was spent, or that stands here twice, refuses the whole.
     pub spend: Vec<Spend>,
+    /// Sets to open; one that is open stays as it is.
+    pub open_sets: Vec<SetName>,
+    /// Sets to close: what was spent in them is forgotten, and nothing can be spent in them again
+    /// unless they are opened anew. One that is not open is no error.
+    pub close_sets: Vec<SetName>,
     /// The answer to keep; one kept under the same key refuses the whole.
     pub replay: Option<Replay>,
     /// What to send, in order.

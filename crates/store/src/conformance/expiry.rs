@@ -1,7 +1,7 @@
 //! Expiry: windows, budgets, gaps, heads.
 
 use super::{Place, append, expecting, has, key, log, ok, put, reopen, value};
-use crate::{Changes, CommitError, Expect, Expired, LogPage, Replay, Snapshot, Spend, Store};
+use crate::{Changes, CommitError, Expect, Expired, LogPage, Replay, Snapshot, Store};
 
 /// Drops everything that has expired.
 async fn sweep(store: &impl Store, day: u32, hour: u32) -> usize {
@@ -195,16 +195,8 @@ pub async fn entries_never_expire_out_of_order(place: &impl Place) {
     assert_eq!(page(&store, start + 2).entries.len(), 2);
 }
 
-pub async fn spent_and_replay_expire(place: &impl Place) {
+pub async fn replay_expires_by_the_hour(place: &impl Place) {
     let store = place.open();
-    let changes = || Changes {
-        spend: vec![Spend {
-            set: [1; 8],
-            nullifier: [1; 16],
-            expires_day: 5,
-        }],
-        ..Changes::default()
-    };
     let answered = || Changes {
         replay: Some(Replay {
             key: key(1),
@@ -213,17 +205,12 @@ pub async fn spent_and_replay_expire(place: &impl Place) {
         }),
         ..Changes::default()
     };
-    ok(&store, changes()).await;
     ok(&store, answered()).await;
     assert_eq!(sweep(&store, 5, 100).await, 0);
-    assert_eq!(store.commit(changes()).await, Err(CommitError::Spent));
     assert_eq!(store.commit(answered()).await, Err(CommitError::Replayed));
     // Days and hours are counted apart.
     assert_eq!(sweep(&store, 5, 101).await, 1);
     assert_eq!(store.snapshot().unwrap().replay(&key(1)).unwrap(), None);
-    assert_eq!(store.commit(changes()).await, Err(CommitError::Spent));
-    assert_eq!(sweep(&store, 6, 101).await, 1);
-    assert!(!store.snapshot().unwrap().spent([1; 8], [1; 16]).unwrap());
 }
 
 pub async fn a_clock_that_goes_back_revives_nothing(place: &impl Place) {

@@ -47,13 +47,14 @@ macro_rules! conformance_tests {
             logs::pages_are_bounded logs::many_logs_in_one_change
             logs::reading_past_the_end logs::before_the_start_is_a_gap
             once::a_replay_is_refused once::a_nullifier_is_spent_once
+            once::a_set_is_spent_in_while_it_is_open
             once::replay_comes_before_spent_before_conflict once::outbox_keeps_its_order
             once::late_acknowledgements_hit_nothing once::destinations_are_listed
             expiry::records_live_through_their_last_day expiry::a_put_moves_the_expiry
             expiry::a_deleted_record_comes_back_with_its_own_expiry
             expiry::a_gap_shows_in_oldest expiry::an_empty_log_goes_on_counting
             expiry::the_head_dies_after_its_grace expiry::a_window_dies_at_once
-            expiry::entries_never_expire_out_of_order expiry::spent_and_replay_expire
+            expiry::entries_never_expire_out_of_order expiry::replay_expires_by_the_hour
             expiry::a_clock_that_goes_back_revives_nothing
             waking::before_the_append waking::after_the_append waking::many_watchers
             waking::other_logs_and_refusals_wake_nobody waking::a_cancelled_wait_loses_nothing

@@ -19,7 +19,6 @@ fn spend(set: u8, nullifier: u8, changes: Changes) -> Changes {
     let spend = Spend {
         set: [set; 8],
         nullifier: [nullifier; 16],
-        expires_day: 50,
     };
     Changes {
         spend: vec![spend],
@@ -43,8 +42,56 @@ pub async fn a_replay_is_refused<P: Place>(place: &P) {
     ok(&store, replay(2, put(1, 3, None))).await;
 }
 
+fn open_sets(sets: &[u8]) -> Changes {
+    Changes {
+        open_sets: sets.iter().map(|set| [*set; 8]).collect(),
+        ..Changes::default()
+    }
+}
+
+fn close_set(set: u8) -> Changes {
+    Changes {
+        close_sets: vec![[set; 8]],
+        ..Changes::default()
+    }
+}
+
+pub async fn a_set_is_spent_in_while_it_is_open<P: Place>(place: &P) {
+    let store = place.open();
+    let closed = Err(CommitError::SetClosed);
+    assert_eq!(store.commit(spend(1, 1, put(1, 1, None))).await, closed);
+    ok(&store, spend(1, 1, open_sets(&[1]))).await;
+    // Opening it again forgets nothing.
+    ok(&store, open_sets(&[1, 2])).await;
+    let store = reopen(place, store).await;
+    assert_eq!(
+        store.commit(spend(1, 1, put(1, 1, None))).await,
+        Err(CommitError::Spent)
+    );
+    ok(&store, spend(1, 2, Changes::default())).await;
+    ok(&store, spend(2, 1, Changes::default())).await;
+    let counts = |store: &P::Store| {
+        let snapshot = store.snapshot().unwrap();
+        [1, 2, 3].map(|set| snapshot.count_spent([set; 8]).unwrap())
+    };
+    assert_eq!(counts(&store), [Some(2), Some(1), None]);
+    // What is spent in the change that closes the set goes with it.
+    ok(&store, spend(1, 3, close_set(1))).await;
+    ok(&store, close_set(3)).await;
+    assert_eq!(counts(&store), [None, Some(1), None]);
+    assert!(!store.snapshot().unwrap().spent([1; 8], [1; 16]).unwrap());
+    assert_eq!(store.commit(spend(1, 1, put(1, 1, None))).await, closed);
+    let store = reopen(place, store).await;
+    assert_eq!(store.commit(spend(1, 1, put(1, 1, None))).await, closed);
+    assert_eq!(
+        (has(&store, 1), counts(&store)),
+        (None, [None, Some(1), None])
+    );
+}
+
 pub async fn a_nullifier_is_spent_once<P: Place>(place: &P) {
     let store = place.open();
+    ok(&store, open_sets(&[1, 2, 3])).await;
     let (a, b) = tokio::join!(
         store.commit(spend(1, 1, put(1, 1, None))),
         store.commit(spend(1, 1, put(1, 2, None))),
@@ -67,6 +114,7 @@ pub async fn a_nullifier_is_spent_once<P: Place>(place: &P) {
 
 pub async fn replay_comes_before_spent_before_conflict(place: &impl Place) {
     let store = place.open();
+    ok(&store, open_sets(&[1])).await;
     let all = || {
         replay(
             1,

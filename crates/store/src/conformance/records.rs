@@ -38,8 +38,8 @@ fn everything(k: u8, n: u64) -> Changes {
         spend: vec![Spend {
             set: [1; 8],
             nullifier: [k; 16],
-            expires_day: 9,
         }],
+        open_sets: vec![[1; 8]],
         replay: Some(Replay {
             key: key(k),
             value: value(n),

@@ -5,13 +5,12 @@
 
 use super::expiry::Horizon;
 use super::log::{Head, read_head};
-use super::outbox;
-use super::snapshot::spent_key;
 use super::tables::{Kind, NEVER, Tables, delete_row, live_row, put_row};
+use super::{outbox, spent};
 use crate::fault::{CommitError, StoreFault};
 use crate::names::entry_key;
 use crate::types::{Changes, Committed, Expect, Key, LogHandle, Replay, Version};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Where one append goes.
 struct Place {
@@ -49,29 +48,17 @@ pub(super) fn apply(
     }
 }
 
-fn check(tables: &Tables<'_>, changes: &Changes, now: Horizon) -> Result<Plan, CommitError> {
+fn check(tables: &mut Tables<'_>, changes: &Changes, now: Horizon) -> Result<Plan, CommitError> {
     if let Some(Replay { key, .. }) = &changes.replay
         && live_row(&tables.replay, &key.0, now.hour, |_, _| Ok(()))?.is_some()
     {
         return Err(CommitError::Replayed);
     }
-    check_spends(tables, changes, now)?;
+    spent::check(tables, changes)?;
     for (key, expect) in &changes.expect {
         check_record(tables, key, *expect, now)?;
     }
     plan_appends(tables, changes, now).map_err(CommitError::Unavailable)
-}
-
-fn check_spends(tables: &Tables<'_>, changes: &Changes, now: Horizon) -> Result<(), CommitError> {
-    let mut seen = HashSet::new();
-    for spend in &changes.spend {
-        let key = spent_key(spend.set, spend.nullifier);
-        let known = live_row(&tables.spent, &key, now.day, |_, _| Ok(()))?.is_some();
-        if known || !seen.insert(key) {
-            return Err(CommitError::Spent);
-        }
-    }
-    Ok(())
 }
 
 fn check_record(
@@ -113,11 +100,7 @@ fn plan_appends(tables: &Tables<'_>, changes: &Changes, now: Horizon) -> Result<
 fn write(tables: &mut Tables<'_>, changes: &Changes, plan: &Plan) -> Result<(), StoreFault> {
     write_records(tables, changes)?;
     write_appends(tables, changes, plan)?;
-    for spend in &changes.spend {
-        let key = spent_key(spend.set, spend.nullifier);
-        let (spent, expiry) = (&mut tables.spent, &mut tables.expiry);
-        put_row(spent, expiry, Kind::Spent, &key, spend.expires_day, &[])?;
-    }
+    spent::write(tables, changes)?;
     if let Some(replay) = &changes.replay {
         let (rows, expiry) = (&mut tables.replay, &mut tables.expiry);
         let (key, hour) = (&replay.key.0, replay.expires_hour);

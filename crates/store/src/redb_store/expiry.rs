@@ -37,7 +37,7 @@ impl Horizon {
     fn of(self, kind: Kind) -> u32 {
         match kind {
             Kind::Replay => self.hour,
-            Kind::Record | Kind::Entry | Kind::Head | Kind::Spent => self.day,
+            Kind::Record | Kind::Entry | Kind::Head => self.day,
         }
     }
 
@@ -114,7 +114,6 @@ fn drop_kind(
             Kind::Record => drop_row(&mut tables.records, time, key)?,
             Kind::Entry => drop_row(&mut tables.entries, time, key)?,
             Kind::Head => drop_row(&mut tables.heads, time, key)?,
-            Kind::Spent => drop_row(&mut tables.spent, time, key)?,
             Kind::Replay => drop_row(&mut tables.replay, time, key)?,
         }
         tables

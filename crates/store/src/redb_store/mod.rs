@@ -9,6 +9,7 @@ mod log;
 mod open;
 mod outbox;
 mod snapshot;
+mod spent;
 mod tables;
 mod writer;
 

@@ -4,11 +4,11 @@
 
 use super::expiry::{Horizon, Swept};
 use super::log::{Wanted, read_page};
-use super::outbox;
-use super::tables::{ENTRIES, HEADS, OUTBOX, RECORDS, REPLAY, Rows, SPENT, live_row};
+use super::tables::{ENTRIES, HEADS, OUTBOX, RECORDS, REPLAY, Rows, live_row};
+use super::{outbox, spent};
 use crate::api::Snapshot;
 use crate::fault::StoreFault;
-use crate::types::{Key, LogHandle, LogPage, OutboxEntry, Record, Version};
+use crate::types::{Key, LogHandle, LogPage, OutboxEntry, Record, SetName, Version};
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase};
 use std::fmt;
 
@@ -36,15 +36,6 @@ fn open<const N: usize>(txn: &ReadTransaction, rows: Rows<N>) -> Result<Table<N>
     txn.open_table(rows).map_err(StoreFault::of)
 }
 
-/// The key of a nullifier's row.
-pub(super) fn spent_key(set: [u8; 8], nullifier: [u8; 16]) -> [u8; 24] {
-    let mut key = [0; 24];
-    for (to, from) in key.iter_mut().zip(set.into_iter().chain(nullifier)) {
-        *to = from;
-    }
-    key
-}
-
 impl Snapshot for RedbSnapshot {
     fn get(&self, key: &Key) -> Result<Option<Record>, StoreFault> {
         live_row(&self.records, &key.0, self.now.day, |_, value| {
@@ -61,12 +52,12 @@ impl Snapshot for RedbSnapshot {
         live_row(&table, &key.0, self.now.hour, |_, value| Ok(value.to_vec()))
     }
 
-    fn spent(&self, set: [u8; 8], nullifier: [u8; 16]) -> Result<bool, StoreFault> {
-        let table = open(&self.txn, SPENT)?;
-        let row = live_row(&table, &spent_key(set, nullifier), self.now.day, |_, _| {
-            Ok(())
-        })?;
-        Ok(row.is_some())
+    fn spent(&self, set: SetName, nullifier: [u8; 16]) -> Result<bool, StoreFault> {
+        spent::has(&self.txn, set, nullifier)
+    }
+
+    fn count_spent(&self, set: SetName) -> Result<Option<u64>, StoreFault> {
+        spent::count(&self.txn, set)
     }
 
     fn read_log(

@@ -3,6 +3,7 @@
 //! Invariant: a row that can expire begins with the number of its last day (or hour), 4 bytes;
 //! the expiry table has exactly one row for it, unless it never expires.
 
+use super::spent::SpentSets;
 use crate::fault::StoreFault;
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
@@ -13,7 +14,7 @@ pub const FORMAT_VERSION: u32 = 1;
 pub(super) const NEVER: u32 = u32::MAX;
 
 pub(super) type Rows<const N: usize> = TableDefinition<'static, &'static [u8; N], &'static [u8]>;
-type Open<'t, const N: usize> = Table<'t, &'static [u8; N], &'static [u8]>;
+pub(super) type Open<'t, const N: usize> = Table<'t, &'static [u8; N], &'static [u8]>;
 pub(super) type Expiry<'t> = Table<'t, &'static [u8], ()>;
 
 /// key -> last day 4, value
@@ -24,8 +25,8 @@ pub(super) const HEADS: Rows<16> = Rows::new("log-heads-1");
 pub(super) const ENTRIES: Rows<16> = Rows::new("log-entries-1");
 /// key -> last hour 4, value
 pub(super) const REPLAY: Rows<16> = Rows::new("replay-1");
-/// set 8, nullifier 16 -> last day 4
-pub(super) const SPENT: Rows<24> = Rows::new("spent-1");
+/// set -> nothing; a set that stands here is open, and has a table of its own (see `spent`)
+pub(super) const SETS: Rows<8> = Rows::new("spent-sets-1");
 /// destination 16, number 8 -> value
 pub(super) const OUTBOX: Rows<24> = Rows::new("outbox-1");
 /// kind 1, last day or hour 4, row key -> nothing
@@ -46,18 +47,11 @@ pub(super) enum Kind {
     Record,
     Entry,
     Head,
-    Spent,
     Replay,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Record,
-        Self::Entry,
-        Self::Head,
-        Self::Spent,
-        Self::Replay,
-    ];
+    pub(super) const ALL: [Self; 4] = [Self::Record, Self::Entry, Self::Head, Self::Replay];
 
     /// The byte in the file.
     fn tag(self) -> u8 {
@@ -65,7 +59,6 @@ impl Kind {
             Self::Record => 1,
             Self::Entry => 2,
             Self::Head => 3,
-            Self::Spent => 4,
             Self::Replay => 5,
         }
     }
@@ -113,7 +106,7 @@ pub(super) struct Tables<'t> {
     pub(super) heads: Open<'t, 16>,
     pub(super) entries: Open<'t, 16>,
     pub(super) replay: Open<'t, 16>,
-    pub(super) spent: Open<'t, 24>,
+    pub(super) spent: SpentSets<'t>,
     pub(super) outbox: Open<'t, 24>,
     pub(super) expiry: Expiry<'t>,
     pub(super) meta: Table<'t, &'static str, &'static [u8]>,
@@ -127,7 +120,7 @@ impl<'t> Tables<'t> {
             heads: txn.open_table(HEADS).map_err(of)?,
             entries: txn.open_table(ENTRIES).map_err(of)?,
             replay: txn.open_table(REPLAY).map_err(of)?,
-            spent: txn.open_table(SPENT).map_err(of)?,
+            spent: SpentSets::open(txn)?,
             outbox: txn.open_table(OUTBOX).map_err(of)?,
             expiry: txn.open_table(EXPIRY).map_err(of)?,
             meta: txn.open_table(META).map_err(of)?,

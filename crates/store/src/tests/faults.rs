@@ -31,8 +31,8 @@ fn change(n: u8) -> Changes {
         spend: vec![Spend {
             set: [1; 8],
             nullifier: [n; 16],
-            expires_day: 100,
         }],
+        open_sets: vec![[1; 8]],
         replay: Some(Replay {
             key: key(n),
             value: value(id),

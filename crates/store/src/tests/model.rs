@@ -8,7 +8,7 @@ use crate::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NAMES: u8 = 3;
 /// `u32::MAX`: no expiry.
@@ -25,7 +25,8 @@ struct Log {
 struct Model {
     records: BTreeMap<u8, Row>,
     logs: BTreeMap<u8, Log>,
-    spent: BTreeMap<u8, u32>,
+    /// The one set, while it is open.
+    spent: Option<BTreeSet<u8>>,
     replay: BTreeMap<u8, Row>,
     day: u32,
 }
@@ -38,7 +39,9 @@ struct Step {
     put: Vec<(u8, Option<u32>)>,
     delete: Option<u8>,
     append: Vec<(u8, u32)>,
-    spend: Option<(u8, u32)>,
+    spend: Option<u8>,
+    /// Opens the set, or closes it.
+    set: Option<bool>,
     replay: Option<(u8, u32)>,
 }
 
@@ -57,15 +60,17 @@ fn step() -> impl Strategy<Value = Step> {
         vec((name(), proptest::option::of(days())), 0..3),
         proptest::option::weighted(0.2, name()),
         vec((name(), days()), 0..4),
-        proptest::option::weighted(0.3, (0..8_u8, days())),
+        proptest::option::weighted(0.3, 0..8_u8),
+        proptest::option::weighted(0.2, proptest::bool::weighted(0.7)),
         proptest::option::weighted(0.3, (0..8_u8, days())),
     )
-        .prop_map(|(expect, put, delete, append, spend, replay)| Step {
+        .prop_map(|(expect, put, delete, append, spend, set, replay)| Step {
             expect,
             put,
             delete,
             append,
             spend,
+            set,
             replay,
         })
 }
@@ -108,11 +113,11 @@ impl Model {
             expires_day: day(*ahead),
         });
         let append = append.collect();
-        let spend = step.spend.map(|(name, ahead)| Spend {
+        let spend = step.spend.map(|name| Spend {
             set: [1; 8],
             nullifier: [name; 16],
-            expires_day: day(ahead),
         });
+        let sets = |open| (step.set == Some(open)).then_some([1; 8]);
         let replay = step.replay.map(|(name, ahead)| Replay {
             key: key(name),
             value: value(),
@@ -126,6 +131,8 @@ impl Model {
             delete,
             append,
             spend,
+            open_sets: sets(true).into_iter().collect(),
+            close_sets: sets(false).into_iter().collect(),
             replay,
             outbox: vec![],
         }
@@ -140,12 +147,14 @@ impl Model {
         {
             return Some(CommitError::Replayed);
         }
-        if changes
-            .spend
-            .iter()
-            .any(|s| self.spent.contains_key(&s.nullifier[0]))
-        {
-            return Some(CommitError::Spent);
+        for spend in &changes.spend {
+            match &self.spent {
+                Some(spent) if spent.contains(&spend.nullifier[0]) => {
+                    return Some(CommitError::Spent);
+                }
+                None if changes.open_sets.is_empty() => return Some(CommitError::SetClosed),
+                _ => {}
+            }
         }
         let holds = changes.expect.iter().all(|(k, expect)| {
             let now = self.records.get(&name(k)).and_then(|(_, v)| Version::of(v));
@@ -183,8 +192,16 @@ impl Model {
             numbers.push(log.next);
             log.next += 1;
         }
+        if !changes.open_sets.is_empty() {
+            self.spent.get_or_insert_default();
+        }
         for spend in changes.spend {
-            self.spent.insert(spend.nullifier[0], spend.expires_day);
+            if let Some(spent) = &mut self.spent {
+                spent.insert(spend.nullifier[0]);
+            }
+        }
+        if !changes.close_sets.is_empty() {
+            self.spent = None;
         }
         if let Some(replay) = changes.replay {
             self.replay
@@ -197,7 +214,6 @@ impl Model {
         self.day += days;
         let day = self.day;
         self.records.retain(|_, (last, _)| *last >= day);
-        self.spent.retain(|_, last| *last >= day);
         self.replay.retain(|_, (last, _)| *last >= day);
         self.logs
             .retain(|_, log| log.day + LOG_HEAD_GRACE_DAYS >= day);
@@ -230,7 +246,8 @@ impl Model {
         }
         for name in 0..8 {
             let spent = snapshot.spent([1; 8], [name; 16]).unwrap();
-            assert_eq!(spent, self.spent.contains_key(&name));
+            let known = self.spent.as_ref().is_some_and(|s| s.contains(&name));
+            assert_eq!(spent, known);
             let replay = snapshot.replay(&key(name)).unwrap();
             assert_eq!(replay.as_ref(), self.replay.get(&name).map(|(_, v)| v));
         }
