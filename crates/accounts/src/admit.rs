@@ -6,21 +6,23 @@
 use crate::outcome::Refusal;
 use crate::{Endpoint, Shared};
 use sordino_crypto::sha256;
-use sordino_effects::{Env, Records, Remembered, ReplaySlot, check_time};
+use sordino_effects::{Env, Records, Remembered, ReplaySlot, Settlement, check_time};
 use sordino_wire::{
     AccountAuthentication, AccountReject, AccountRequest, AccountRequestBody, Digest, Handle,
-    Nonce, Outcome, SignatureBytes, SignatureKey, encode,
+    Nonce, Outcome, SignatureBytes, SignatureKey, Tokens, encode,
 };
 use tls_codec::{TlsSerialize, TlsSize};
 
-/// A request that is worth opening a record for.
+/// What stands beside the body of a request that is worth opening a record for.
 pub(crate) struct Admitted {
-    /// What is asked.
-    pub(crate) body: AccountRequestBody,
     /// Who says to ask, where anybody does.
     pub(crate) claim: Option<Claim>,
-    /// Where its outcome will be remembered, and the key that seals it.
-    pub(crate) replay: Option<ReplaySlot>,
+    /// SHA-256 of the body.
+    pub(crate) body_hash: Digest,
+    /// The tokens that came with it.
+    pub(crate) tokens: Tokens,
+    /// What it uses up when it succeeds: its nonce, and what it is paid with.
+    pub(crate) settlement: Settlement,
 }
 
 /// A device that says to ask: see [`AccountAuthentication::Client`].
@@ -48,12 +50,13 @@ pub(crate) fn admit(
     endpoint: Endpoint,
     records: &dyn Records,
     env: &Env<'_>,
-) -> Result<Admitted, Refusal> {
+) -> Result<(AccountRequestBody, Admitted), Refusal> {
     let parsed = AccountRequest::parse(bytes)?;
     let AccountRequest { body, auth, tokens } = parsed.request;
     if !endpoint.accepts(&body) {
         return Err(AccountReject::WrongEndpoint.into());
     }
+    let body_hash = sha256(parsed.body_bytes);
     let claim = match auth {
         AccountAuthentication::Nobody => None,
         AccountAuthentication::Client {
@@ -68,32 +71,28 @@ pub(crate) fn admit(
             time_s,
             nonce,
             signature,
-            body_hash: sha256(parsed.body_bytes),
+            body_hash,
         }),
     };
     // What needs nobody must name nobody: no account shows itself without need.
     if needs_device(&body) != claim.is_some() {
         return Err(AccountReject::BadAuthentication.into());
     }
-    let Some(claim) = claim else {
-        return Ok(Admitted {
-            body,
-            claim: None,
-            replay: None,
-        });
+    let mut settlement = Settlement::default();
+    if let Some(claim) = &claim {
+        check_time(claim.time_s, env.now_s)
+            .map_err(|hub_time_s| AccountReject::StaleTime { hub_time_s })?;
+        if is_mutating(&body) {
+            settlement.nonce = Some(replay_slot(shared, claim, records)?);
+        }
+    }
+    let admitted = Admitted {
+        claim,
+        body_hash,
+        tokens,
+        settlement,
     };
-    check_time(claim.time_s, env.now_s)
-        .map_err(|hub_time_s| AccountReject::StaleTime { hub_time_s })?;
-    let replay = if is_mutating(&body) {
-        Some(replay_slot(shared, &claim, records)?)
-    } else {
-        None
-    };
-    Ok(Admitted {
-        body,
-        claim: Some(claim),
-        replay,
-    })
+    Ok((body, admitted))
 }
 
 /// The slot of a request that was not done before.
@@ -120,15 +119,19 @@ fn needs_device(body: &AccountRequestBody) -> bool {
     !matches!(
         body,
         AccountRequestBody::AdmissionTerms
+            | AccountRequestBody::TokenTerms
             | AccountRequestBody::LookUp(_)
             | AccountRequestBody::SendConnectionRequest(_)
     )
 }
 
+/// Whether its nonce is used up. A draw has its own memory, which is longer.
 fn is_mutating(body: &AccountRequestBody) -> bool {
     !matches!(
         body,
         AccountRequestBody::AdmissionTerms
+            | AccountRequestBody::TokenTerms
+            | AccountRequestBody::DrawTokens(_)
             | AccountRequestBody::ReadAccount
             | AccountRequestBody::ReadConnectionRequests(_)
             | AccountRequestBody::LookUp(_)

@@ -7,6 +7,7 @@ pub(crate) mod admission;
 pub(crate) mod connection_requests;
 pub(crate) mod delete;
 pub(crate) mod devices;
+pub(crate) mod draw;
 pub(crate) mod keys;
 pub(crate) mod look_up;
 pub(crate) mod register;

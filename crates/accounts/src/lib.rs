@@ -2,7 +2,7 @@
 //! randomness), design page 5.
 //!
 //! Owns: who may register a handle, which devices an account has, how it is found and asked. A
-//! request goes, left to right, through `admit`, `unseal`, `authenticate`, `apply`, `reseal`;
+//! request goes, left to right, through `admit`, `pay`, `unseal`, `authenticate`, `apply`, `reseal`;
 //! committing and waking are the caller's ([`Step`]). `pipeline` shows the whole way on one page.
 //! Invariant: a stranger learns of a handle what its account publishes, and not whether there is
 //! one; a used handle is nobody else's ever.
@@ -13,6 +13,7 @@ mod apply;
 mod authenticate;
 mod certified;
 mod outcome;
+mod pay;
 mod pipeline;
 mod reseal;
 mod state;
@@ -69,7 +70,9 @@ impl Endpoint {
             | AccountRequestBody::ReplaceConnectionKey(_)
             | AccountRequestBody::DeleteAccount(_)
             | AccountRequestBody::ReadConnectionRequests(_)
-            | AccountRequestBody::SettleConnectionRequests(_) => Self::Accounts,
+            | AccountRequestBody::SettleConnectionRequests(_)
+            | AccountRequestBody::DrawTokens(_)
+            | AccountRequestBody::TokenTerms => Self::Accounts,
             AccountRequestBody::LookUp(_) | AccountRequestBody::SendConnectionRequest(_) => {
                 Self::ConnectionRequest
             }

@@ -1,7 +1,7 @@
 //! The whole way of a request, on one page.
 //!
 //! ```text
-//! bytes -> admit -> unseal -> authenticate -> apply -> reseal -> (commit -> wake -> reply)
+//! bytes -> admit -> pay -> unseal -> authenticate -> apply -> reseal -> (commit -> wake -> reply)
 //! ```
 //! Owns the order. Invariant: each stage takes the value of the stage before, so none is skipped.
 
@@ -9,7 +9,7 @@ use crate::admit::{Admitted, admit};
 use crate::authenticate::{Device, device, signer};
 use crate::outcome::{Refusal, Step};
 use crate::unseal::open_handle;
-use crate::{Endpoint, Shared, apply};
+use crate::{Endpoint, Shared, apply, pay};
 use sordino_effects::{Env, Records};
 use sordino_wire::{AccountReject, AccountRequestBody, AccountResponseBody};
 
@@ -46,26 +46,33 @@ fn run(
     records: &dyn Records,
     env: &mut Env<'_>,
 ) -> Result<Step, Refusal> {
-    let admitted = admit(shared, bytes, endpoint, records, env)?;
-    let replay = admitted.replay.as_ref();
-    match &admitted.body {
+    let (body, mut admitted) = admit(shared, bytes, endpoint, records, env)?;
+    if let Some(operation) = pay::priced(&body) {
+        pay::pay(shared, records, env, &mut admitted, operation)?;
+    }
+    let settlement = &admitted.settlement;
+    match &body {
         AccountRequestBody::AdmissionTerms => apply::admission::terms(shared, env),
+        AccountRequestBody::TokenTerms => {
+            let terms = env.origin.terms(env.now_s);
+            Ok(Step::Answer(AccountResponseBody::TokenTerms(terms)))
+        }
         AccountRequestBody::LookUp(handle) => {
             let at = open_handle(shared, records, handle)?;
-            apply::look_up::look_up(shared, handle, at)
+            apply::look_up::look_up(shared, env, settlement, handle, at)
         }
         AccountRequestBody::SendConnectionRequest(request) => {
-            apply::connection_requests::send(shared, records, env, request)
+            apply::connection_requests::send(shared, records, env, settlement, request)
         }
         AccountRequestBody::Register(request) => {
             let signer = signer(shared, &admitted)?;
             let at = open_handle(shared, records, signer.handle)?;
-            apply::register::register(shared, records, env, replay, signer, at, request)
+            apply::register::register(shared, records, env, settlement, signer, at, request)
         }
         AccountRequestBody::PutClient(credential) => {
             let signer = signer(shared, &admitted)?;
             let at = open_handle(shared, records, signer.handle)?;
-            apply::devices::put(shared, env, replay, signer, at, credential)
+            apply::devices::put(shared, env, settlement, signer, at, credential)
         }
         AccountRequestBody::ReadAccount => {
             let device = asking_device(shared, records, &admitted)?;
@@ -73,23 +80,27 @@ fn run(
         }
         AccountRequestBody::ReplaceAccountKey(request) => {
             let device = asking_device(shared, records, &admitted)?;
-            apply::keys::replace_account_key(shared, env, replay, device, request)
+            apply::keys::replace_account_key(shared, env, settlement, device, request)
         }
         AccountRequestBody::ReplaceConnectionKey(connection_key) => {
             let device = asking_device(shared, records, &admitted)?;
-            apply::keys::replace_connection_key(shared, env, replay, device, connection_key)
+            apply::keys::replace_connection_key(shared, env, settlement, device, connection_key)
         }
         AccountRequestBody::DeleteAccount(signature) => {
             let device = asking_device(shared, records, &admitted)?;
-            apply::delete::delete(shared, env, replay, device, signature)
+            apply::delete::delete(shared, env, settlement, device, signature)
         }
         AccountRequestBody::ReadConnectionRequests(request) => {
             let device = asking_device(shared, records, &admitted)?;
             apply::connection_requests::read(shared, records, env, &device, request)
         }
+        AccountRequestBody::DrawTokens(request) => {
+            let device = asking_device(shared, records, &admitted)?;
+            apply::draw::draw(shared, records, env, &device, request)
+        }
         AccountRequestBody::SettleConnectionRequests(request) => {
             let device = asking_device(shared, records, &admitted)?;
-            apply::connection_requests::settle(shared, records, env, replay, &device, request)
+            apply::connection_requests::settle(shared, records, env, settlement, &device, request)
         }
     }
 }

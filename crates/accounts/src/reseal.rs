@@ -6,14 +6,14 @@
 use crate::Shared;
 use crate::outcome::{Effects, Step};
 use crate::state::{Account, AccountRecord, FORMAT, Waiting};
-use crate::unseal::{account_address, request_log, waiting_address};
+use crate::unseal::{Draw, account_address, request_log, waiting_address};
 use sordino_crypto::{Invitation, PadClass, Space, pad};
 use sordino_effects::{
-    Changes, Env, Expectation, Fault, Put, RecordVersion, ReplaySlot, address, seal_log_entry,
-    seal_record,
+    Changes, Env, Expectation, Fault, Put, RecordVersion, Settlement, Spend, address,
+    seal_log_entry, seal_record,
 };
 use sordino_wire::limits::CONNECTION_REQUEST_DAYS;
-use sordino_wire::{AccountResponseBody, Handle, Outcome, encode};
+use sordino_wire::{AccountResponseBody, Digest, Handle, Outcome, encode};
 
 /// Bytes of a mark: random ones, which mean nothing.
 const MARK_BYTES: usize = 32;
@@ -123,6 +123,27 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
         Ok(())
     }
 
+    /// Writes down which batch an account draws, and that it draws.
+    pub(crate) fn put_draw(&mut self, draw: &Draw, hash: &Digest) -> Result<(), Fault> {
+        self.expect(draw.address.store_key, None);
+        let value = self.shared.outer.seal_window(
+            &draw.address,
+            draw.book.last_day,
+            &hash.0,
+            self.env.rng,
+        )?;
+        self.changes.put.push(Put {
+            key: draw.address.store_key,
+            value,
+            expires_day: Some(draw.book.last_day),
+        });
+        self.changes.spend.push(Spend {
+            set: draw.book.set,
+            nullifier: draw.drawn,
+        });
+        Ok(())
+    }
+
     /// The last day on which a request that comes today waits.
     pub(crate) fn last_day(&self) -> u32 {
         self.env.today().saturating_add(CONNECTION_REQUEST_DAYS)
@@ -133,20 +154,27 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
         self.changes.expect.push((key, expected));
     }
 
-    /// Ends the request: effects with their answer, remembered for a repetition.
-    pub(crate) fn finish(mut self, replay: Option<&ReplaySlot>) -> Result<Step, Fault> {
-        if let Some(slot) = replay {
-            // There is nothing to tell beside that it is done; in the store it is like any other.
-            let outcome = Outcome {
-                epoch: 0,
-                counter: 0,
-                detail: Default::default(),
-            };
-            self.changes.replay = Some(slot.remember(&outcome, self.env)?);
-        }
+    /// Ends the request: effects with their answer, paid for and remembered for a repetition.
+    pub(crate) fn finish(self, settlement: &Settlement) -> Result<Step, Fault> {
+        self.answer(settlement, AccountResponseBody::Done)
+    }
+
+    /// The same with another answer, which a repetition does not get from what is remembered.
+    pub(crate) fn answer(
+        mut self,
+        settlement: &Settlement,
+        reply: AccountResponseBody,
+    ) -> Result<Step, Fault> {
+        // There is nothing to tell beside that it is done; in the store it is like any other.
+        let outcome = Outcome {
+            epoch: 0,
+            counter: 0,
+            detail: Default::default(),
+        };
+        settlement.settle(&outcome, &mut self.changes, self.env)?;
         Ok(Step::Commit(Box::new(Effects {
             changes: self.changes,
-            reply: AccountResponseBody::Done,
+            reply,
         })))
     }
 }

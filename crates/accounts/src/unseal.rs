@@ -7,8 +7,9 @@ use crate::Shared;
 use crate::outcome::Refusal;
 use crate::state::{AccountRecord, AtHandle, FORMAT, Waiting};
 use sordino_crypto::{Address, Space, unpad};
-use sordino_effects::{Fault, RecordVersion, Records, address, open_record, version_of};
-use sordino_wire::{Handle, exact};
+use sordino_effects::{DrawBook, Fault, RecordVersion, Records, address, open_record, version_of};
+use sordino_wire::{Digest, Handle, TokenClass, encode, exact};
+use tls_codec::{TlsSerialize, TlsSize};
 
 /// Opens whatever stands at a handle.
 pub(crate) fn open_handle(
@@ -58,6 +59,58 @@ pub(crate) fn open_waiting(
     };
     let waiting: Waiting = exact(unpad(&padded)?).map_err(|_| Fault::Inconsistent)?;
     Ok((waiting.since(today), Some(version)))
+}
+
+/// Where an account's draw of one class and epoch is written down.
+pub(crate) struct Draw {
+    /// Where the record lies that says which batch it was.
+    pub(crate) address: Address,
+    /// Stands for the account among those that drew. Made anew for each class and epoch.
+    pub(crate) drawn: [u8; 16],
+    pub(crate) book: DrawBook,
+}
+
+/// What makes the names of a draw.
+#[derive(TlsSerialize, TlsSize)]
+struct DrawName {
+    handle: Handle,
+    class: TokenClass,
+    epoch: u32,
+}
+
+impl Draw {
+    pub(crate) fn new(
+        shared: &Shared,
+        handle: &Handle,
+        class: TokenClass,
+        epoch: u32,
+        book: DrawBook,
+    ) -> Result<Self, Fault> {
+        let name = encode(&DrawName {
+            handle: handle.clone(),
+            class,
+            epoch,
+        })?;
+        Ok(Self {
+            address: address(&shared.outer, Space::Draw, &name)?,
+            drawn: shared.outer.index().blind(Space::Drawn, &name)?,
+            book,
+        })
+    }
+
+    /// The hash of the batch that was drawn, if one was.
+    pub(crate) fn open(
+        &self,
+        shared: &Shared,
+        records: &dyn Records,
+    ) -> Result<Option<Digest>, Fault> {
+        let Some(bytes) = records.get(&self.address.store_key)? else {
+            return Ok(None);
+        };
+        let plain = shared.outer.open_window(&self.address, &bytes)?;
+        let hash = plain.try_into().map_err(|_| Fault::Inconsistent)?;
+        Ok(Some(Digest(hash)))
+    }
 }
 
 /// Where an account's record lies.

@@ -64,11 +64,17 @@ pub enum Space {
     RequestLog = 18,
     /// The mark of an invitation that was used.
     Invitation = 19,
+    /// The issuer's keys.
+    TokenKey = 20,
+    /// Which batch an account drew in an epoch.
+    Draw = 21,
+    /// That an account drew in an epoch, for counting.
+    Drawn = 22,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Head,
         Self::Tree,
         Self::Delta,
@@ -88,6 +94,9 @@ impl Space {
         Self::Waiting,
         Self::RequestLog,
         Self::Invitation,
+        Self::TokenKey,
+        Self::Draw,
+        Self::Drawn,
     ];
 }
 

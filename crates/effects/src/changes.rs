@@ -54,6 +54,15 @@ pub struct Replay {
     pub expires_hour: u32,
 }
 
+/// Spends a nullifier: once per set, and only while the set is open.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Spend {
+    /// The set: of one key of the issuer.
+    pub set: [u8; 8],
+    /// What may be spent once in it.
+    pub nullifier: [u8; 16],
+}
+
 /// Everything that one request changes: one durable transaction.
 #[derive(Default)]
 pub struct Changes {
@@ -65,6 +74,8 @@ pub struct Changes {
     pub delete: Vec<StoreKey>,
     /// Entries to append.
     pub append: Vec<Append>,
-    /// The outcome to remember.
-    pub replay: Option<Replay>,
+    /// Nullifiers to spend.
+    pub spend: Vec<Spend>,
+    /// Outcomes to remember.
+    pub replay: Vec<Replay>,
 }

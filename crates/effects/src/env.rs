@@ -2,7 +2,10 @@
 //!
 //! Invariant: time and randomness come in as values; nothing below asks the system for them.
 
+use crate::limiter::{Limiter, Unlimited};
+use crate::privacy_pass::{Free, Issuer, Origin};
 use rand_core::RngCore;
+use sordino_wire::TokenBytes;
 use sordino_wire::limits::{MAX_TIME_SKEW_S, TIME_GRAIN_S};
 
 /// What the world gives to one request.
@@ -11,9 +14,29 @@ pub struct Env<'a> {
     pub now_s: u64,
     /// Randomness.
     pub rng: &'a mut dyn RngCore,
+    /// What says when something is too much.
+    pub limiter: &'a dyn Limiter,
+    /// What knows prices and tells tokens from other bytes.
+    pub origin: &'a dyn Origin,
+    /// What makes tokens.
+    pub issuer: &'a dyn Issuer,
+    /// A token that came beside the request, in a header.
+    pub header_token: Option<&'a TokenBytes>,
 }
 
-impl Env<'_> {
+impl<'a> Env<'a> {
+    /// A world without limits, in which everything is free.
+    pub fn new(now_s: u64, rng: &'a mut dyn RngCore) -> Self {
+        Self {
+            now_s,
+            rng,
+            limiter: &Unlimited,
+            origin: &Free,
+            issuer: &Free,
+            header_token: None,
+        }
+    }
+
     /// Today, in days since 1970.
     pub fn today(&self) -> u32 {
         u32::try_from(self.now_s / 86_400).unwrap_or(u32::MAX)

@@ -3,29 +3,38 @@
 //! ([`Step`]).
 //!
 //! Owns also what services do alike at this seam: opening and sealing what lies in a store, and
-//! remembering outcomes for repeated requests.
+//! remembering outcomes for repeated requests, paying with tokens.
 //! Invariant: no I/O, no clock, no global. Never sees what a request means.
 
 mod changes;
 mod decoy;
 mod env;
+mod limiter;
 mod log;
 #[cfg(feature = "memory")]
 pub mod memory;
+mod payment;
+mod privacy_pass;
 mod record;
 mod records;
 mod replay;
+mod settlement;
 mod step;
 
 pub use changes::{
-    Append, Changes, Expectation, LogHandle, Put, RecordVersion, Replay, StoreKey, version_of,
+    Append, Changes, Expectation, LogHandle, Put, RecordVersion, Replay, Spend, StoreKey,
+    version_of,
 };
 pub use decoy::Decoy;
 pub use env::{Env, check_time, floor_time};
+pub use limiter::{Limiter, Subject, TooMuch, Unlimited};
 pub use log::{log_address, read_page, seal_log_entry};
+pub use payment::{Bill, Paid, Payment, Unpaid};
+pub use privacy_pass::{DrawBook, Free, Issuer, NotIssued, Origin};
 pub use record::{Opened, address, open_record, seal_record};
 pub use records::{LogPage, RecordFault, Records};
 pub use replay::{Remembered, ReplaySlot};
+pub use settlement::Settlement;
 pub use step::{Effects, Fault, Step};
 
 #[cfg(test)]

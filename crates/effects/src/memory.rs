@@ -3,8 +3,10 @@
 //! Invariant: changes are applied wholly or not at all, and what refuses them is what refuses them
 //! in a real store.
 
-use crate::{Changes, Expectation, LogHandle, LogPage, RecordFault, Records, StoreKey, version_of};
-use std::collections::BTreeMap;
+use crate::{
+    Changes, Expectation, LogHandle, LogPage, RecordFault, Records, Spend, StoreKey, version_of,
+};
+use std::collections::{BTreeMap, HashSet};
 
 /// The first number of every log, as far as a service may know.
 const FIRST_NUMBER: u64 = 1_000;
@@ -16,6 +18,8 @@ pub enum Refused {
     Conflict,
     /// An outcome is remembered under this key.
     Replayed,
+    /// A nullifier was spent.
+    Spent,
 }
 
 /// A record or an entry.
@@ -46,16 +50,20 @@ pub struct MemoryStore {
     pub records: BTreeMap<StoreKey, Row>,
     /// Remembered outcomes, by place.
     pub outcomes: BTreeMap<StoreKey, Vec<u8>>,
+    /// What was spent; every set is open.
+    pub spent: HashSet<Spend>,
     logs: BTreeMap<LogHandle, Log>,
 }
 
 impl MemoryStore {
-    /// All or nothing: outcome, then expectations, then puts, deletes, appends.
+    /// All or nothing: outcomes, then spends, then expectations, then puts, deletes, appends.
     pub fn apply(&mut self, changes: Changes) -> Result<(), Refused> {
-        if let Some(replay) = &changes.replay
-            && self.outcomes.contains_key(&replay.key)
-        {
+        let known = |replay: &crate::Replay| self.outcomes.contains_key(&replay.key);
+        if changes.replay.iter().any(known) {
             return Err(Refused::Replayed);
+        }
+        if changes.spend.iter().any(|spend| self.spent.contains(spend)) {
+            return Err(Refused::Spent);
         }
         if !changes.expect.iter().all(|(key, e)| self.holds(key, *e)) {
             return Err(Refused::Conflict);
@@ -81,9 +89,10 @@ impl MemoryStore {
             log.entries.insert(log.next(), row);
             log.appended += 1;
         }
-        if let Some(replay) = changes.replay {
+        for replay in changes.replay {
             self.outcomes.insert(replay.key, replay.value);
         }
+        self.spent.extend(changes.spend);
         Ok(())
     }
 
@@ -121,6 +130,10 @@ impl Records for MemoryStore {
 
     fn replay(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault> {
         Ok(self.outcomes.get(key).cloned())
+    }
+
+    fn spent(&self, spend: &Spend) -> Result<bool, RecordFault> {
+        Ok(self.spent.contains(spend))
     }
 
     fn read_log(

@@ -2,7 +2,7 @@
 //!
 //! Invariant: all reads of one request are of one consistent state. Never sees where bytes lie.
 
-use crate::changes::{LogHandle, StoreKey};
+use crate::changes::{LogHandle, Spend, StoreKey};
 use crate::step::Fault;
 
 /// A page of a log.
@@ -31,6 +31,8 @@ pub trait Records {
     fn get(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault>;
     /// A remembered outcome.
     fn replay(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault>;
+    /// Whether a nullifier was spent.
+    fn spent(&self, spend: &Spend) -> Result<bool, RecordFault>;
     /// Entries of a log.
     fn read_log(
         &self,

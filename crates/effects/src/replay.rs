@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::records::Records;
 use crate::step::Fault;
 use sordino_crypto::{Address, LayerKey, OuterKeys, Space, expand, open_layer, seal_layer};
-use sordino_wire::limits::REPLAY_MEMORY_S;
+use sordino_wire::limits::{RECEIPT_MEMORY_S, REPLAY_MEMORY_S};
 use sordino_wire::{Digest, Nonce, Secret32, encode, exact};
 use tls_codec::{DeserializeBytes, Serialize};
 
@@ -28,7 +28,8 @@ pub enum Remembered<T> {
 pub struct ReplaySlot {
     address: Address,
     key: LayerKey,
-    nonce_time_s: u64,
+    from_s: u64,
+    memory_s: u64,
 }
 
 impl ReplaySlot {
@@ -40,12 +41,49 @@ impl ReplaySlot {
         nonce_time_s: u64,
         request: &Digest,
     ) -> Result<Self, Fault> {
-        let address = crate::address(outer, Space::Replay, &nonce.0)?;
-        let key = expand::<32>(&request.0, "replay", &nonce.0)?;
+        Self::named(
+            outer,
+            &nonce.0,
+            "replay",
+            request,
+            nonce_time_s,
+            REPLAY_MEMORY_S,
+        )
+    }
+
+    /// The slot of a token, by its nullifier: a token is spent on one request, and for a day that
+    /// request with that token is the same one however often it is sent.
+    pub fn receipt(
+        outer: &OuterKeys,
+        nullifier: &[u8; 16],
+        now_s: u64,
+        request: &Digest,
+    ) -> Result<Self, Fault> {
+        Self::named(
+            outer,
+            nullifier,
+            "receipt",
+            request,
+            now_s,
+            RECEIPT_MEMORY_S,
+        )
+    }
+
+    fn named(
+        outer: &OuterKeys,
+        name: &[u8; 16],
+        label: &str,
+        request: &Digest,
+        from_s: u64,
+        memory_s: u64,
+    ) -> Result<Self, Fault> {
+        let address = crate::address(outer, Space::Replay, name)?;
+        let key = expand::<32>(&request.0, label, name)?;
         Ok(Self {
             address,
             key: LayerKey::new(Secret32::new(*key)),
-            nonce_time_s,
+            from_s,
+            memory_s,
         })
     }
 
@@ -64,13 +102,10 @@ impl ReplaySlot {
         Ok(Remembered::Same(outcome))
     }
 
-    /// The record that remembers an outcome for an hour.
+    /// The record that remembers an outcome for as long as the slot says.
     pub fn remember<T: Serialize>(&self, outcome: &T, env: &mut Env<'_>) -> Result<Replay, Fault> {
         let value = seal_layer(&self.key, &self.address, &encode(outcome)?, env.rng)?;
-        let last_s = self
-            .nonce_time_s
-            .max(env.now_s)
-            .saturating_add(REPLAY_MEMORY_S);
+        let last_s = self.from_s.max(env.now_s).saturating_add(self.memory_s);
         let expires_hour = u32::try_from(last_s / 3_600).unwrap_or(u32::MAX);
         Ok(Replay {
             key: self.address.store_key,
@@ -98,10 +133,7 @@ mod tests {
             detail: Default::default(),
         };
         let mut rng = rng();
-        let mut env = Env {
-            now_s: 7_200,
-            rng: &mut rng,
-        };
+        let mut env = Env::new(7_200, &mut rng);
         let kept = slot(1, 1).remember(&outcome, &mut env).unwrap();
         assert_eq!(kept.expires_hour, 3);
         let store = Stored::outcome(kept.key, &kept.value);

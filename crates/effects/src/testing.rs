@@ -1,6 +1,6 @@
 //! Owns what the unit tests share.
 
-use crate::{LogHandle, LogPage, RecordFault, Records, StoreKey};
+use crate::{LogHandle, LogPage, RecordFault, Records, Spend, StoreKey};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sordino_crypto::{IndexKey, LayerKey, OperatorKey, OuterKeys, WindowKeys};
@@ -30,6 +30,7 @@ pub(crate) struct Stored {
     record: Option<(StoreKey, Vec<u8>)>,
     outcome: Option<(StoreKey, Vec<u8>)>,
     entries: Vec<(u64, Vec<u8>)>,
+    pub(crate) spent: Vec<Spend>,
 }
 
 impl Stored {
@@ -67,6 +68,10 @@ impl Records for Stored {
 
     fn replay(&self, key: &StoreKey) -> Result<Option<Vec<u8>>, RecordFault> {
         Ok(find(&self.outcome, key))
+    }
+
+    fn spent(&self, spend: &Spend) -> Result<bool, RecordFault> {
+        Ok(self.spent.contains(spend))
     }
 
     fn read_log(

@@ -7,23 +7,25 @@ use crate::outcome::Refusal;
 use crate::records::Records;
 use crate::{Endpoint, Env, HubShared};
 use sordino_crypto::sha256;
-use sordino_effects::{Remembered, check_time};
+use sordino_effects::{Remembered, Settlement, check_time};
 use sordino_wire::{
-    Authentication, Digest, DsRequest, Freshness, Reject, RequestBody, ResponseBody,
+    Authentication, Digest, DsRequest, Freshness, Reject, RequestBody, ResponseBody, Tokens,
 };
 
 pub(crate) use sordino_effects::{ReplaySlot, floor_time};
 
-/// A request that is worth opening a record for.
+/// What stands beside the body of a request that is worth opening a record for.
 pub(crate) struct Admitted {
-    /// What is asked.
-    pub(crate) body: RequestBody,
     /// Who says so.
     pub(crate) auth: Authentication,
     /// SHA-256 of the body, which signatures cover.
     pub(crate) body_hash: Digest,
-    /// Where its outcome will be remembered, and the key that seals it.
-    pub(crate) replay: Option<ReplaySlot>,
+    /// The size of all of it.
+    pub(crate) size_bytes: usize,
+    /// The tokens that came with it.
+    pub(crate) tokens: Tokens,
+    /// What it uses up when it succeeds: its nonce, and what it is paid with.
+    pub(crate) settlement: Settlement,
 }
 
 pub(crate) fn admit(
@@ -32,7 +34,7 @@ pub(crate) fn admit(
     endpoint: Endpoint,
     records: &dyn Records,
     env: &Env<'_>,
-) -> Result<Admitted, Refusal> {
+) -> Result<(RequestBody, Admitted), Refusal> {
     let parsed = DsRequest::parse(bytes)?;
     let DsRequest { body, auth, tokens } = parsed.request;
     if !endpoint.accepts(&body) {
@@ -42,27 +44,22 @@ pub(crate) fn admit(
         return Err(Reject::BadAuthentication.into());
     }
     let body_hash = sha256(parsed.body_bytes);
-    let Some(freshness) = auth.freshness().copied() else {
-        return Ok(Admitted {
-            body,
-            auth,
-            body_hash,
-            replay: None,
-        });
-    };
-    check_time(freshness.time_s, env.now_s)
-        .map_err(|hub_time_s| Reject::StaleTime { hub_time_s })?;
-    let replay = if is_mutating(&body) {
-        Some(replay_slot(shared, &freshness, &body_hash, records)?)
-    } else {
-        None
-    };
-    Ok(Admitted {
-        body,
+    let mut settlement = Settlement::default();
+    if let Some(freshness) = auth.freshness() {
+        check_time(freshness.time_s, env.now_s)
+            .map_err(|hub_time_s| Reject::StaleTime { hub_time_s })?;
+        if is_mutating(&body) {
+            settlement.nonce = Some(replay_slot(shared, freshness, &body_hash, records)?);
+        }
+    }
+    let admitted = Admitted {
         auth,
         body_hash,
-        replay,
-    })
+        size_bytes: bytes.len(),
+        tokens,
+        settlement,
+    };
+    Ok((body, admitted))
 }
 
 /// The slot of a request that was not done before. The body, by whose hash it opens, holds keys of
@@ -100,13 +97,15 @@ fn needs_signer(body: &RequestBody) -> bool {
             | RequestBody::DropKeyPackages(_)
             | RequestBody::FetchKeyPackages(_)
             | RequestBody::InspectKeyPackages(_)
+            | RequestBody::TokenTerms
     )
 }
 
 fn is_mutating(body: &RequestBody) -> bool {
     !matches!(
         body,
-        RequestBody::InspectMembership(_)
+        RequestBody::TokenTerms
+            | RequestBody::InspectMembership(_)
             | RequestBody::WelcomeInformation(_)
             | RequestBody::ExternalCommitInformation(_)
             | RequestBody::ReadInbox(_)

@@ -1,4 +1,4 @@
-//! Stage 4, apply: one module per operation.
+//! Stage 6, apply: one module per operation.
 //!
 //! Owns: what each operation checks and changes. Invariant: a refusal leaves the state as it was
 //! read, since nothing outlives the request but the write set.

@@ -1,7 +1,7 @@
 //! The delivery service as a pure function of (request, records read, time, randomness).
 //!
 //! Owns: what a request may do and what it changes. A request goes, left to right, through
-//! `admit`, `unseal`, `authenticate`, `apply`, `reseal`; committing and waking are the caller's
+//! `admit`, `unseal`, `authenticate`, `pay`, `limit`, `apply`, `reseal`; committing and waking are the caller's
 //! ([`Step`]). `pipeline` shows the whole way on one page.
 //! Invariant: no I/O, no clock, no global; nothing of a group outlives its request.
 //! Never sees: a real identity, a message's plaintext, a member's secret.
@@ -9,7 +9,9 @@
 mod admit;
 mod apply;
 mod authenticate;
+mod limit;
 mod outcome;
+mod pay;
 mod pipeline;
 mod records;
 mod reseal;
@@ -19,7 +21,7 @@ mod unseal;
 pub use outcome::{Effects, Step};
 pub use sordino_effects::{
     Append, Changes, Env, Expectation, Fault, LogHandle, LogPage, Put, RecordFault, RecordVersion,
-    Records, Replay, StoreKey,
+    Records, Replay, Spend, StoreKey,
 };
 
 use openmls_basic_credential::SignatureKeyPair;
@@ -65,6 +67,8 @@ pub enum Endpoint {
     Inboxes,
     /// `/group_key_packages`.
     GroupKeyPackages,
+    /// `/token_terms`.
+    TokenTerms,
 }
 
 impl Endpoint {
@@ -94,6 +98,7 @@ impl Endpoint {
             | RequestBody::DropKeyPackages(_)
             | RequestBody::FetchKeyPackages(_)
             | RequestBody::InspectKeyPackages(_) => Self::GroupKeyPackages,
+            RequestBody::TokenTerms => Self::TokenTerms,
         };
         self == expected
     }

@@ -1,15 +1,17 @@
 //! The whole way of a request, on one page.
 //!
 //! ```text
-//! bytes -> admit -> unseal -> authenticate -> apply -> reseal -> (commit -> wake -> reply)
+//! bytes -> admit -> unseal -> authenticate -> pay -> limit -> apply -> reseal -> (commit -> wake -> reply)
 //! ```
 //! Owns the order. Invariant: each stage takes the value of the stage before, so none is skipped.
+//! What needs no group to tell its price is paid for before any group is looked at.
 
 use crate::admit::admit;
+use crate::authenticate::Who;
 use crate::outcome::{Refusal, Step};
 use crate::records::Records;
 use crate::unseal::{open_group, open_head};
-use crate::{Endpoint, Env, HubShared, apply, authenticate};
+use crate::{Endpoint, Env, HubShared, apply, authenticate, limit, pay};
 use sordino_wire::{Reject, RequestBody, ResponseBody};
 
 /// When to try again after a fault, in seconds.
@@ -45,11 +47,15 @@ fn run(
     records: &dyn Records,
     env: &mut Env<'_>,
 ) -> Result<Step, Refusal> {
-    let admitted = admit(shared, bytes, endpoint, records, env)?;
-    match &admitted.body {
+    let (body, mut admitted) = admit(shared, bytes, endpoint, records, env)?;
+    if let Some((operation, entries)) = pay::priced(&body) {
+        pay::pay(shared, records, env, &mut admitted, operation, entries)?;
+    }
+    match &body {
         RequestBody::Send(request) => {
             let opened = open_head(shared, records, &request.head)?;
             let epoch = authenticate::epoch_member(shared, &admitted, &opened)?;
+            limit::message(shared, records, env, &mut admitted, &opened)?;
             apply::send::send(shared, env, &admitted, opened, epoch, request)
         }
         RequestBody::AnswerKeyRequest(request) => {
@@ -64,16 +70,25 @@ fn run(
         RequestBody::Commit(request) => {
             let state = open_group(shared, records, &request.access)?;
             let who = authenticate::signer(shared, &admitted, &state)?;
+            if matches!(who, Who::Joiner { .. }) {
+                pay::join(shared, records, env, &mut admitted, &state)?;
+            }
+            limit::handshake(env, &admitted, &state, &who)?;
             apply::commit::commit(shared, records, env, &admitted, state, who, request)
         }
         RequestBody::Proposals(request) => {
             let state = open_group(shared, records, &request.access)?;
             let who = authenticate::signer(shared, &admitted, &state)?;
+            if matches!(who, Who::Joiner { .. }) {
+                pay::join(shared, records, env, &mut admitted, &state)?;
+            }
+            limit::handshake(env, &admitted, &state, &who)?;
             apply::proposals::propose(shared, records, env, &admitted, state, who, request)
         }
         RequestBody::SendAsLeaf(request) => {
             let state = open_group(shared, records, &request.access)?;
             let (leaf, user) = authenticate::leaf(shared, &admitted, &state)?;
+            limit::pseudonym(env, &admitted, &state, &user)?;
             apply::send::send_as_leaf(shared, records, env, &admitted, state, leaf, &user, request)
         }
         RequestBody::ConfirmKeys(access) => {
@@ -84,11 +99,13 @@ fn run(
         RequestBody::ReportCommit(request) => {
             let state = open_group(shared, records, &request.access)?;
             let (leaf, user) = authenticate::leaf(shared, &admitted, &state)?;
+            limit::pseudonym(env, &admitted, &state, &user)?;
             apply::confirm::report(shared, records, env, &admitted, state, leaf, &user, request)
         }
         RequestBody::Reinitialise(request) => {
             let state = open_group(shared, records, &request.access)?;
             let (leaf, user) = authenticate::leaf(shared, &admitted, &state)?;
+            limit::pseudonym(env, &admitted, &state, &user)?;
             apply::freeze::freeze(shared, records, env, &admitted, state, leaf, &user, request)
         }
         RequestBody::Rekey(request) => {
@@ -105,11 +122,13 @@ fn run(
         RequestBody::WelcomeInformation(request) => {
             apply::read::welcome_information(shared, records, &admitted, request)
         }
-        RequestBody::OpenInbox(request) => apply::inbox::open(shared, records, env, request),
-        RequestBody::ReadInbox(request) => apply::inbox::read(shared, records, request),
+        RequestBody::OpenInbox(request) => {
+            apply::inbox::open(shared, records, env, &admitted, request)
+        }
+        RequestBody::ReadInbox(request) => apply::inbox::read(shared, records, env, request),
         RequestBody::Deposit(request) => apply::inbox::deposit(shared, records, env, request),
         RequestBody::PublishKeyPackages(request) => {
-            apply::key_packages::publish(shared, records, env, request)
+            apply::key_packages::publish(shared, records, env, &admitted, request)
         }
         RequestBody::InspectKeyPackages(request) => {
             apply::key_packages::inspect(shared, records, env, request)
@@ -118,8 +137,12 @@ fn run(
             apply::key_packages::drop_pool(shared, records, env, request)
         }
         RequestBody::FetchKeyPackages(request) => {
-            apply::key_packages::fetch(shared, records, env, &admitted.body_hash, request)
+            apply::key_packages::fetch(shared, records, env, &mut admitted, request)
         }
         RequestBody::ReadStreams(request) => apply::stream::read(shared, records, request),
+        RequestBody::TokenTerms => {
+            let terms = env.origin.terms(env.now_s);
+            Ok(Step::Answer(ResponseBody::TokenTerms(terms)))
+        }
     }
 }

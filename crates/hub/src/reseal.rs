@@ -1,10 +1,10 @@
-//! Stage 5, reseal: turns what an operation changed into sealed records and entries.
+//! Stage 7, reseal: turns what an operation changed into sealed records and entries.
 //!
 //! Owns: the write set of one request. Invariant: whatever replaces a head expects the head and the
 //! guard that were read, so that of two commits of one epoch one is refused.
 //! Never sees a request's authentication.
 
-use crate::admit::{ReplaySlot, floor_time};
+use crate::admit::floor_time;
 use crate::outcome::{Changes, Effects, Expectation, Fault, Put, Step, StoreKey};
 use crate::records::{address, seal_record};
 use crate::state::{
@@ -16,7 +16,7 @@ use sordino_crypto::{
     Address, DeliveryKey, EarKey, HeadKey, LayerKey, PadClass, PreviousKey, Space, pad, seal_entry,
     seal_layer, stream_id,
 };
-use sordino_effects::seal_log_entry;
+use sordino_effects::{Settlement, seal_log_entry};
 use sordino_wire::limits::TOMBSTONE_DAYS;
 use sordino_wire::{DeliveryEvent, Locator, Outcome, ResponseBody, Salt, Secret32, encode};
 
@@ -291,15 +291,13 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
         Ok(())
     }
 
-    /// Ends the request: effects with their answer, remembered for a repetition.
+    /// Ends the request: effects with their answer, paid for and remembered for a repetition.
     pub(crate) fn finish(
         mut self,
-        replay: Option<&ReplaySlot>,
+        settlement: &Settlement,
         outcome: Outcome,
     ) -> Result<Step, Fault> {
-        if let Some(slot) = replay {
-            self.changes.replay = Some(slot.remember(&outcome, self.env)?);
-        }
+        settlement.settle(&outcome, &mut self.changes, self.env)?;
         let reply = ResponseBody::Done(outcome);
         Ok(Step::Commit(Box::new(Effects {
             changes: self.changes,

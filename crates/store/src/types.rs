@@ -142,8 +142,8 @@ pub struct Changes {
     /// Sets to close: what was spent in them is forgotten, and nothing can be spent in them again
     /// unless they are opened anew. One that is not open is no error.
     pub close_sets: Vec<SetName>,
-    /// The answer to keep; one kept under the same key refuses the whole.
-    pub replay: Option<Replay>,
+    /// Answers to keep; one kept under the same key refuses the whole.
+    pub replay: Vec<Replay>,
     /// What to send, in order.
     pub outbox: Vec<Outbox>,
 }

@@ -55,6 +55,8 @@ pub const MAX_STREAM_WAIT_S: u16 = 60;
 pub const MAX_TIME_SKEW_S: u64 = 600;
 /// How long an outcome is remembered for a repeated request, in seconds.
 pub const REPLAY_MEMORY_S: u64 = 3_600;
+/// How long an outcome that was paid for is remembered for the same request with the same tokens.
+pub const RECEIPT_MEMORY_S: u64 = 86_400;
 /// The largest outcome: what a replay record keeps of an answer (design page 3.1).
 pub const MAX_OUTCOME_BYTES: usize = 48;
 /// The largest detail in an outcome, beside epoch, counter and the detail's length.

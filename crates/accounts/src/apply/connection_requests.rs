@@ -11,7 +11,7 @@ use crate::reseal::Writer;
 use crate::state::{Waiting, WaitingRequest};
 use crate::unseal::{open_waiting, request_log};
 use sordino_crypto::{Space, sha256};
-use sordino_effects::{Env, Fault, Records, ReplaySlot, read_page};
+use sordino_effects::{Env, Fault, Records, Settlement, read_page};
 use sordino_wire::limits::{MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES, MAX_STREAM_WAIT_S};
 use sordino_wire::{
     AccountReject, AccountResponseBody, List, ReadConnectionRequests, SendConnectionRequest,
@@ -26,6 +26,7 @@ pub(crate) fn send(
     shared: &Shared,
     records: &dyn Records,
     env: &mut Env<'_>,
+    settlement: &Settlement,
     request: &SendConnectionRequest,
 ) -> Result<Step, Refusal> {
     let handle = &request.handle;
@@ -40,7 +41,7 @@ pub(crate) fn send(
         writer.append_request(handle, &entry)?;
     }
     writer.put_waiting(handle, &waiting, version)?;
-    Ok(writer.finish(None)?)
+    Ok(writer.finish(settlement)?)
 }
 
 /// Shows what waits.
@@ -112,7 +113,7 @@ pub(crate) fn settle(
     shared: &Shared,
     records: &dyn Records,
     env: &mut Env<'_>,
-    replay: Option<&ReplaySlot>,
+    settlement: &Settlement,
     device: &Device<'_>,
     request: &SettleConnectionRequests,
 ) -> Result<Step, Refusal> {
@@ -121,5 +122,5 @@ pub(crate) fn settle(
     let waiting = waiting.keep(|request| !settled.contains(&request.hash));
     let mut writer = Writer::new(shared, env);
     writer.put_waiting(device.handle, &waiting, version)?;
-    Ok(writer.finish(replay)?)
+    Ok(writer.finish(settlement)?)
 }

@@ -8,13 +8,13 @@ use crate::authenticate::Device;
 use crate::outcome::{Refusal, Step};
 use crate::reseal::Writer;
 use sordino_crypto::check_account_deletion;
-use sordino_effects::{Env, ReplaySlot};
+use sordino_effects::{Env, Settlement};
 use sordino_wire::{AccountReject, SignatureBytes};
 
 pub(crate) fn delete(
     shared: &Shared,
     env: &mut Env<'_>,
-    replay: Option<&ReplaySlot>,
+    settlement: &Settlement,
     device: Device<'_>,
     signature: &SignatureBytes,
 ) -> Result<Step, Refusal> {
@@ -23,5 +23,5 @@ pub(crate) fn delete(
     let mut writer = Writer::new(shared, env);
     writer.put_account(device.handle, None, Some(device.version))?;
     writer.delete_waiting(device.handle)?;
-    Ok(writer.finish(replay)?)
+    Ok(writer.finish(settlement)?)
 }

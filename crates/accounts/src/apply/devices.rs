@@ -9,7 +9,7 @@ use crate::certified::check_credential;
 use crate::outcome::{Refusal, Step};
 use crate::reseal::Writer;
 use crate::state::{AtHandle, Client};
-use sordino_effects::{Env, ReplaySlot};
+use sordino_effects::{Env, Settlement};
 use sordino_wire::limits::MAX_ACCOUNT_CLIENTS;
 use sordino_wire::{AccountReject, ClientCredential, List};
 
@@ -17,7 +17,7 @@ use sordino_wire::{AccountReject, ClientCredential, List};
 pub(crate) fn put(
     shared: &Shared,
     env: &mut Env<'_>,
-    replay: Option<&ReplaySlot>,
+    settlement: &Settlement,
     signer: Signer<'_>,
     at: AtHandle,
     credential: &ClientCredential,
@@ -44,7 +44,7 @@ pub(crate) fn put(
     })?;
     let mut writer = Writer::new(shared, env);
     writer.put_account(signer.handle, Some(*account), Some(version))?;
-    Ok(writer.finish(replay)?)
+    Ok(writer.finish(settlement)?)
 }
 
 /// Whether no two devices share a name or a key.

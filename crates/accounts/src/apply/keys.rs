@@ -11,14 +11,14 @@ use crate::outcome::{Refusal, Step};
 use crate::reseal::Writer;
 use crate::state::{Account, Client};
 use sordino_crypto::check_account_key_change;
-use sordino_effects::{Env, Fault, ReplaySlot};
+use sordino_effects::{Env, Fault, Settlement};
 use sordino_wire::{AccountReject, List, ReplaceAccountKey, SignedConnectionKey};
 
 /// A new account key, the devices that stay under it, and a connection key of its.
 pub(crate) fn replace_account_key(
     shared: &Shared,
     env: &mut Env<'_>,
-    replay: Option<&ReplaySlot>,
+    settlement: &Settlement,
     device: Device<'_>,
     request: &ReplaceAccountKey,
 ) -> Result<Step, Refusal> {
@@ -34,7 +34,7 @@ pub(crate) fn replace_account_key(
     }
     let mut writer = Writer::new(shared, env);
     writer.put_account(device.handle, Some(account), Some(device.version))?;
-    Ok(writer.finish(replay)?)
+    Ok(writer.finish(settlement)?)
 }
 
 fn check_replacement(
@@ -64,7 +64,7 @@ fn check_replacement(
 pub(crate) fn replace_connection_key(
     shared: &Shared,
     env: &mut Env<'_>,
-    replay: Option<&ReplaySlot>,
+    settlement: &Settlement,
     device: Device<'_>,
     connection_key: &SignedConnectionKey,
 ) -> Result<Step, Refusal> {
@@ -73,5 +73,5 @@ pub(crate) fn replace_connection_key(
     account.connection_key = connection_key.clone();
     let mut writer = Writer::new(shared, env);
     writer.put_account(device.handle, Some(account), Some(device.version))?;
-    Ok(writer.finish(replay)?)
+    Ok(writer.finish(settlement)?)
 }

@@ -8,18 +8,30 @@ use crate::Shared;
 use crate::authenticate::Device;
 use crate::certified::user;
 use crate::outcome::{Refusal, Step};
+use crate::reseal::Writer;
 use crate::state::AtHandle;
+use sordino_effects::{Env, Settlement};
 use sordino_wire::{AccountResponseBody, Handle};
 
 /// What anybody sees.
-pub(crate) fn look_up(shared: &Shared, handle: &Handle, at: AtHandle) -> Result<Step, Refusal> {
+pub(crate) fn look_up(
+    shared: &Shared,
+    env: &mut Env<'_>,
+    settlement: &Settlement,
+    handle: &Handle,
+    at: AtHandle,
+) -> Result<Step, Refusal> {
     let index = shared.outer.index();
     let decoy = index.decoy_entry(&shared.config.domain, handle)?;
     let entry = match at {
         AtHandle::Account(account, _) => account.entry(),
         AtHandle::Nobody | AtHandle::Gone => decoy,
     };
-    Ok(Step::Answer(AccountResponseBody::Entry(entry)))
+    let answer = AccountResponseBody::Entry(entry);
+    if settlement.payment.is_none() {
+        return Ok(Step::Answer(answer));
+    }
+    Ok(Writer::new(shared, env).answer(settlement, answer)?)
 }
 
 /// What a device of the account sees.

@@ -10,14 +10,14 @@ use crate::certified::{check_credential, check_key};
 use crate::outcome::{Refusal, Step};
 use crate::reseal::Writer;
 use crate::state::{Account, AtHandle};
-use sordino_effects::{Env, Fault, Records, ReplaySlot};
+use sordino_effects::{Env, Fault, Records, Settlement, Subject, TooMuch};
 use sordino_wire::{AccountReject, List, Register};
 
 pub(crate) fn register(
     shared: &Shared,
     records: &dyn Records,
     env: &mut Env<'_>,
-    replay: Option<&ReplaySlot>,
+    settlement: &Settlement,
     signer: Signer<'_>,
     at: AtHandle,
     request: &Register,
@@ -34,6 +34,10 @@ pub(crate) fn register(
     if !matches!(at, AtHandle::Nobody) {
         return Err(AccountReject::HandleTaken.into());
     }
+    // Whoever got here was admitted: what registers by the hundred is no flood of garbage.
+    env.limiter
+        .take(Subject::Registrations, 0)
+        .map_err(|TooMuch { retry_after_s }| AccountReject::RateLimited { retry_after_s })?;
     let mut writer = Writer::new(shared, env);
     if let Some(invitation) = invitation {
         writer.spend(&invitation)?;
@@ -47,5 +51,5 @@ pub(crate) fn register(
     writer.put_account(handle, Some(account), None)?;
     // What came before was sealed to keys that nobody has.
     writer.delete_waiting(handle)?;
-    Ok(writer.finish(replay)?)
+    Ok(writer.finish(settlement)?)
 }

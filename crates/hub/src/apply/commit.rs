@@ -81,7 +81,7 @@ pub(crate) fn commit(
         next_ear_key,
     };
     let head = apply_to_head(&mut writer, records, &mut state, &old, &committing, &who)?;
-    Ok(writer.finish(admitted.replay.as_ref(), outcome(head.epoch, head.counter))?)
+    Ok(writer.finish(&admitted.settlement, outcome(head.epoch, head.counter))?)
 }
 
 /// The request's signer must be the commit's sender, and of the kind that its row asks for.

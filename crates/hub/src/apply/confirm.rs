@@ -23,7 +23,7 @@ pub(crate) fn confirm_keys(
     attend_alone(&mut writer, records, &mut state, user)?;
     let head = state.head();
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 /// "I cannot process this commit": the members hold its key check already.
@@ -55,5 +55,5 @@ pub(crate) fn report(
         DeliveryEvent::Reported(report),
     )?;
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }

@@ -64,7 +64,7 @@ pub(crate) fn create(
     write_records(&mut writer, &ear_key, &mut head, &mls, roster)?;
     let store_key = writer.put_head(&ear_key, &head)?;
     writer.changes.expect.push((store_key, Expectation::Absent));
-    Ok(writer.finish(admitted.replay.as_ref(), outcome(0, head.counter))?)
+    Ok(writer.finish(&admitted.settlement, outcome(0, head.counter))?)
 }
 
 fn new_group(

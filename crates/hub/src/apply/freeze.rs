@@ -63,7 +63,7 @@ pub(crate) fn freeze(
     let event = DeliveryEvent::Frozen(request.pointer.clone());
     writer.deliver(&head.delivery_key, head.counter, event)?;
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 fn check_pointer(

@@ -4,11 +4,13 @@
 //! stored, and dies on its day. Never sees whose it is.
 
 use super::stream::check_wait;
+use crate::admit::Admitted;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
 use crate::records::{Records, address, read_page, version_of};
 use crate::reseal::{Writer, outcome};
-use crate::{Env, HubShared};
+use crate::{Env, HubShared, limit};
 use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery, sha256};
+use sordino_effects::Settlement;
 use sordino_wire::limits::{
     MAX_INBOX_DAYS, MAX_INBOX_DELIVERIES, MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES,
 };
@@ -33,11 +35,12 @@ pub(crate) fn open(
     shared: &HubShared,
     records: &dyn Records,
     env: &mut Env<'_>,
+    admitted: &Admitted,
     request: &OpenInbox,
 ) -> Result<Step, Refusal> {
     let mut writer = Writer::new(shared, env);
     open_in(&mut writer, records, request)?;
-    Ok(writer.finish(None, outcome(0, 0))?)
+    Ok(writer.finish(&admitted.settlement, outcome(0, 0))?)
 }
 
 /// Opens an inbox within another request.
@@ -111,6 +114,7 @@ pub(crate) fn deposit(
     }
     let mut writer = Writer::new(shared, env);
     let hash = sha256(request.deposit_secret.expose());
+    let contents_bytes = request.contents.as_slice().len();
     let delivery = InboxDelivery::Deposit(request.contents.clone());
     deliver(
         &mut writer,
@@ -120,7 +124,9 @@ pub(crate) fn deposit(
         Some(hash),
         refused,
     )?;
-    Ok(writer.finish(None, outcome(0, 0))?)
+    // Whoever got here has the secret, so nobody else uses the budget up.
+    limit::inbox(writer.env, &request.inbox.inbox_id, contents_bytes)?;
+    Ok(writer.finish(&Settlement::default(), outcome(0, 0))?)
 }
 
 fn deliver(
@@ -162,10 +168,12 @@ fn deliver(
 pub(crate) fn read(
     shared: &HubShared,
     records: &dyn Records,
+    env: &Env<'_>,
     request: &ReadInbox,
 ) -> Result<Step, Refusal> {
     check_wait(request.wait_s)?;
     let id = inbox_id(&request.inbox_secret);
+    limit::inbox(env, &id, 0)?;
     let log = shared.outer.index().handle(Space::InboxLog, &id.0)?;
     let page = read_page(
         &shared.outer,

@@ -5,16 +5,18 @@
 //! Never sees whose pool it is, for whom, or what is in an entry.
 
 use super::pool::{Pool, PoolSet, StoredEntry};
+use crate::admit::Admitted;
 use crate::outcome::{Effects, Expectation, Fault, Put, Refusal, Step};
+use crate::pay::pay;
 use crate::records::{Records, address, open_record, seal_record};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
 use sordino_crypto::{Address, ContactToken, PadClass, Space, sha256};
-use sordino_effects::{Remembered, ReplaySlot};
+use sordino_effects::{Remembered, ReplaySlot, Settlement};
 use sordino_wire::limits::{MAX_SET_DAYS, MAX_SET_DEVICES, POOL_IDLE_DAYS};
 use sordino_wire::{
     Digest, DropKeyPackages, FetchKeyPackages, FetchedSet, InspectKeyPackages, List,
-    PublishKeyPackages, Reject, ResponseBody, Secret32, SetEntry, encode, exact,
+    PricedOperation, PublishKeyPackages, Reject, ResponseBody, Secret32, SetEntry, encode, exact,
 };
 
 /// Puts entries in, then drops sets.
@@ -22,6 +24,7 @@ pub(crate) fn publish(
     shared: &HubShared,
     records: &dyn Records,
     env: &mut Env<'_>,
+    admitted: &Admitted,
     request: &PublishKeyPackages,
 ) -> Result<Step, Refusal> {
     let mut open = OpenPool::read(shared, records, env, &request.contact_token)?;
@@ -39,7 +42,7 @@ pub(crate) fn publish(
     }
     open.pool.check_bounds()?;
     open.write(&mut writer)?;
-    Ok(writer.finish(None, outcome(0, 0))?)
+    Ok(writer.finish(&admitted.settlement, outcome(0, 0))?)
 }
 
 fn put_entry(
@@ -97,7 +100,7 @@ pub(crate) fn drop_pool(
         open.pool.drop_all();
         open.write(&mut writer)?;
     }
-    Ok(writer.finish(None, outcome(0, 0))?)
+    Ok(writer.finish(&Settlement::default(), outcome(0, 0))?)
 }
 
 /// Takes one complete set: the one that ends first, so that none dies unused.
@@ -105,14 +108,21 @@ pub(crate) fn fetch(
     shared: &HubShared,
     records: &dyn Records,
     env: &mut Env<'_>,
-    body_hash: &Digest,
+    admitted: &mut Admitted,
     request: &FetchKeyPackages,
 ) -> Result<Step, Refusal> {
+    let body_hash = &admitted.body_hash;
     let slot = ReplaySlot::new(&shared.outer, &request.nonce, env.now_s, body_hash)?;
     match slot.look_up::<FetchedSet>(records)? {
         Remembered::Nothing => {}
         Remembered::Same(set) => return Ok(Step::Answer(ResponseBody::KeyPackages(set))),
         Remembered::Other => return Err(Reject::Replayed.into()),
+    }
+    let operation = PricedOperation::FetchKeyPackages;
+    match pay(shared, records, env, admitted, operation, 1) {
+        // What the tokens bought is forgotten: it is an hour ago, or another fetch.
+        Err(Refusal::Repeated(_)) => return Err(Reject::DoubleSpent { index: 0 }.into()),
+        other => other?,
     }
     let mut open = OpenPool::read(shared, records, env, &request.contact_token)?;
     let set = open.pool.take().ok_or(Reject::PoolEmpty)?;
@@ -122,7 +132,10 @@ pub(crate) fn fetch(
     };
     let mut writer = Writer::new(shared, env);
     open.write(&mut writer)?;
-    writer.changes.replay = Some(slot.remember(&fetched, writer.env)?);
+    let settled = outcome(0, 0);
+    let Writer { env, changes, .. } = &mut writer;
+    admitted.settlement.settle(&settled, changes, env)?;
+    changes.replay.push(slot.remember(&fetched, env)?);
     Ok(Step::Commit(Box::new(Effects {
         changes: writer.changes,
         reply: ResponseBody::KeyPackages(fetched),

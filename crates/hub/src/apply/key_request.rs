@@ -13,6 +13,7 @@ use crate::state::{OpenedHead, Tombstone};
 use crate::unseal::{AtHead, open_place};
 use crate::{Env, HubShared};
 use sordino_crypto::{HeadKey, sha256, verify_struct};
+use sordino_effects::Settlement;
 use sordino_wire::limits::MAX_PARKED_KEY_REQUESTS;
 use sordino_wire::{
     AnswerKeyRequest, DeliveryEvent, GroupId, InboxDelivery, KeyQuestion, KeyQuestionTbs,
@@ -61,7 +62,7 @@ pub(crate) fn ask(
             (epoch, 0)
         }
     };
-    Ok(writer.finish(None, outcome(epoch, counter))?)
+    Ok(writer.finish(&Settlement::default(), outcome(epoch, counter))?)
 }
 
 fn check_question(
@@ -169,5 +170,5 @@ pub(crate) fn answer(
     let head_key = HeadKey::new(request.head.head_key.duplicate());
     writer.put_head_at(opened.store_key, &head_key, &opened.head)?;
     let outcome = outcome(opened.head.epoch, opened.head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }

@@ -80,7 +80,7 @@ pub(crate) fn propose(
     head.manifest.pending = writer.put_pending(&state.ear_key, &state.pending)?;
     writer.put_head(&state.ear_key, head)?;
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 fn check_one(

@@ -133,7 +133,7 @@ fn add_sender_key(
     }
     writer.put_head(&state.ear_key, head)?;
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 /// The state opens under a key that somebody made up, and its right key is known by now.
@@ -348,7 +348,7 @@ fn seal(
         deliver_chain(&mut writer, &head, &previous)?;
     }
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 /// The first commit of the chain went into the former generation's stream; the others went where

@@ -38,7 +38,7 @@ pub(crate) fn send(
     let event = DeliveryEvent::Message(request.message.clone());
     writer.deliver(&head.delivery_key, head.counter, event)?;
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 /// By a leaf whose user may send.
@@ -68,7 +68,7 @@ pub(crate) fn send_as_leaf(
     let event = DeliveryEvent::Message(request.message.clone());
     writer.deliver(&head.delivery_key, head.counter, event)?;
     let outcome = outcome(head.epoch, head.counter);
-    Ok(writer.finish(admitted.replay.as_ref(), outcome)?)
+    Ok(writer.finish(&admitted.settlement, outcome)?)
 }
 
 /// Nothing goes into a group that was frozen in favour of another.

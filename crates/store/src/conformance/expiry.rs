@@ -198,11 +198,11 @@ pub async fn entries_never_expire_out_of_order(place: &impl Place) {
 pub async fn replay_expires_by_the_hour(place: &impl Place) {
     let store = place.open();
     let answered = || Changes {
-        replay: Some(Replay {
+        replay: vec![Replay {
             key: key(1),
             value: value(1),
             expires_hour: 100,
-        }),
+        }],
         ..Changes::default()
     };
     ok(&store, answered()).await;

@@ -10,7 +10,7 @@ fn replay(n: u8, changes: Changes) -> Changes {
         expires_hour: 50,
     };
     Changes {
-        replay: Some(replay),
+        replay: vec![replay],
         ..changes
     }
 }
@@ -124,7 +124,7 @@ pub async fn replay_comes_before_spent_before_conflict(place: &impl Place) {
     ok(&store, all()).await;
     assert_eq!(store.commit(all()).await, Err(CommitError::Replayed));
     let changes = Changes {
-        replay: None,
+        replay: vec![],
         ..all()
     };
     assert_eq!(store.commit(changes.clone()).await, Err(CommitError::Spent));

@@ -40,11 +40,11 @@ fn everything(k: u8, n: u64) -> Changes {
             nullifier: [k; 16],
         }],
         open_sets: vec![[1; 8]],
-        replay: Some(Replay {
+        replay: vec![Replay {
             key: key(k),
             value: value(n),
             expires_hour: 9,
-        }),
+        }],
         outbox: vec![Outbox {
             destination: [1; 16],
             value: value(n),

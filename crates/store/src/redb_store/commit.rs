@@ -49,10 +49,10 @@ pub(super) fn apply(
 }
 
 fn check(tables: &mut Tables<'_>, changes: &Changes, now: Horizon) -> Result<Plan, CommitError> {
-    if let Some(Replay { key, .. }) = &changes.replay
-        && live_row(&tables.replay, &key.0, now.hour, |_, _| Ok(()))?.is_some()
-    {
-        return Err(CommitError::Replayed);
+    for Replay { key, .. } in &changes.replay {
+        if live_row(&tables.replay, &key.0, now.hour, |_, _| Ok(()))?.is_some() {
+            return Err(CommitError::Replayed);
+        }
     }
     spent::check(tables, changes)?;
     for (key, expect) in &changes.expect {
@@ -101,7 +101,7 @@ fn write(tables: &mut Tables<'_>, changes: &Changes, plan: &Plan) -> Result<(), 
     write_records(tables, changes)?;
     write_appends(tables, changes, plan)?;
     spent::write(tables, changes)?;
-    if let Some(replay) = &changes.replay {
+    for replay in &changes.replay {
         let (rows, expiry) = (&mut tables.replay, &mut tables.expiry);
         let (key, hour) = (&replay.key.0, replay.expires_hour);
         put_row(rows, expiry, Kind::Replay, key, hour, &[&replay.value])?;

@@ -33,11 +33,11 @@ fn change(n: u8) -> Changes {
             nullifier: [n; 16],
         }],
         open_sets: vec![[1; 8]],
-        replay: Some(Replay {
+        replay: vec![Replay {
             key: key(n),
             value: value(id),
             expires_hour: 100,
-        }),
+        }],
         outbox: vec![Outbox {
             destination: [1; 16],
             value: value(id),

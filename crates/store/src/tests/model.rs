@@ -118,11 +118,12 @@ impl Model {
             nullifier: [name; 16],
         });
         let sets = |open| (step.set == Some(open)).then_some([1; 8]);
-        let replay = step.replay.map(|(name, ahead)| Replay {
-            key: key(name),
+        let replay = step.replay.iter().map(|(name, ahead)| Replay {
+            key: key(*name),
             value: value(),
-            expires_hour: day(ahead),
+            expires_hour: day(*ahead),
         });
+        let replay = replay.collect();
         let (expect, spend) = (expect.into_iter().collect(), spend.into_iter().collect());
         let delete = step.delete.map(key).into_iter().collect();
         Changes {
@@ -142,8 +143,8 @@ impl Model {
         let name = |k: &crate::Key| k.0[0];
         if changes
             .replay
-            .as_ref()
-            .is_some_and(|r| self.replay.contains_key(&name(&r.key)))
+            .iter()
+            .any(|r| self.replay.contains_key(&name(&r.key)))
         {
             return Some(CommitError::Replayed);
         }
@@ -203,7 +204,7 @@ impl Model {
         if !changes.close_sets.is_empty() {
             self.spent = None;
         }
-        if let Some(replay) = changes.replay {
+        for replay in changes.replay {
             self.replay
                 .insert(replay.key.0[0], (replay.expires_hour, replay.value));
         }
