@@ -75,7 +75,7 @@ pub(crate) struct Draw {
 struct DrawName {
     handle: Handle,
     class: TokenClass,
-    epoch: u32,
+    epoch: u64,
 }
 
 impl Draw {
@@ -83,7 +83,7 @@ impl Draw {
         shared: &Shared,
         handle: &Handle,
         class: TokenClass,
-        epoch: u32,
+        epoch: u64,
         book: DrawBook,
     ) -> Result<Self, Fault> {
         let name = encode(&DrawName {

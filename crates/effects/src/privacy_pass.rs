@@ -7,7 +7,7 @@
 use crate::changes::Spend;
 use crate::limiter::TooMuch;
 use sordino_wire::{
-    BatchResponseBytes, DrawTokens, List, PricedOperation, TokenChallengeBytes, TokenClass,
+    BatchResponseBytes, Bytes, DrawTokens, List, PricedOperation, TokenChallengeBytes, TokenClass,
     TokenPrice, TokenTerms,
 };
 
@@ -53,7 +53,7 @@ pub enum NotIssued {
 /// Makes tokens.
 pub trait Issuer {
     /// Where draws of a class and epoch are written down; `None`: they are not issued now.
-    fn draw_book(&self, class: TokenClass, epoch: u32, now_s: u64) -> Option<DrawBook>;
+    fn draw_book(&self, class: TokenClass, epoch: u64, now_s: u64) -> Option<DrawBook>;
 
     /// Evaluates one whole batch. The same batch gets the same answer, byte for byte.
     fn issue(&self, draw: &DrawTokens, now_s: u64) -> Result<BatchResponseBytes, NotIssued>;
@@ -68,14 +68,16 @@ impl Origin for Free {
     }
 
     fn terms(&self, _: u64) -> TokenTerms {
+        let nothing = b"{}".as_slice();
         TokenTerms {
-            prices: List::default(),
+            directory: Bytes::new(nothing).unwrap_or_default(),
+            price_list: Bytes::new(nothing).unwrap_or_default(),
             batches: List::default(),
-            keys: List::default(),
         }
     }
 
     fn challenge(&self) -> TokenChallengeBytes {
+        // Nobody is asked for a token where everything is free.
         TokenChallengeBytes::default()
     }
 
@@ -89,7 +91,7 @@ impl Origin for Free {
 }
 
 impl Issuer for Free {
-    fn draw_book(&self, _: TokenClass, _: u32, _: u64) -> Option<DrawBook> {
+    fn draw_book(&self, _: TokenClass, _: u64, _: u64) -> Option<DrawBook> {
         None
     }
 

@@ -6,8 +6,8 @@
 
 use crate::bytes::{Bytes, List};
 use crate::limits::{
-    MAX_BATCH_REQUEST_BYTES, MAX_BATCH_RESPONSE_BYTES, MAX_PRICES, MAX_TOKEN_BYTES,
-    MAX_TOKEN_CHALLENGE_BYTES, MAX_TOKEN_CLASSES, MAX_TOKEN_KEY_BYTES, MAX_TOKEN_KEYS,
+    MAX_BATCH_REQUEST_BYTES, MAX_BATCH_RESPONSE_BYTES, MAX_PRICE_LIST_BYTES, MAX_TOKEN_BYTES,
+    MAX_TOKEN_CHALLENGE_BYTES, MAX_TOKEN_CLASSES, MAX_TOKEN_DIRECTORY_BYTES,
     MAX_TOKENS_PER_REQUEST,
 };
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -84,18 +84,6 @@ pub enum PricedOperation {
     ConnectionRequest = 33,
 }
 
-/// What one thing costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-pub struct OperationPrice {
-    /// Which thing.
-    pub operation: PricedOperation,
-    /// Its price.
-    pub price: TokenPrice,
-    /// The price is for so many entries of the request, or a part of so many; 0: for the request,
-    /// whatever is in it.
-    pub entries: u8,
-}
-
 /// How many tokens of a class one draw gives: always so many, never fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct BatchSize {
@@ -105,57 +93,15 @@ pub struct BatchSize {
     pub tokens: u16,
 }
 
-/// One key of the issuer.
-#[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-pub struct TokenKey {
-    /// What its tokens are good for.
-    pub class: TokenClass,
-    /// When they are: epochs of a class are numbered one by one.
-    pub epoch: u32,
-    /// `token_type` of RFC 9577.
-    pub token_type: u16,
-    /// Tokens are taken from then on, in seconds since 1970. They are issued before.
-    pub not_before_s: u64,
-    /// No token is taken from then on, in seconds since 1970.
-    pub not_after_s: u64,
-    /// The public key, as RFC 9578 encodes it.
-    pub public_key: Bytes<1, MAX_TOKEN_KEY_BYTES>,
-}
-
-/// What a client must know before it draws or spends: the same for everybody.
+/// What a client must know before it draws or spends: the same for everybody, on every way to it.
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct TokenTerms {
-    /// What things cost; what is not listed costs nothing.
-    pub prices: List<OperationPrice, MAX_PRICES>,
+    /// The issuer's directory (RFC 9578 section 4), as JSON.
+    pub directory: Bytes<1, MAX_TOKEN_DIRECTORY_BYTES>,
+    /// What things cost, as JSON.
+    pub price_list: Bytes<1, MAX_PRICE_LIST_BYTES>,
     /// How many tokens a draw gives.
     pub batches: List<BatchSize, MAX_TOKEN_CLASSES>,
-    /// The issuer's keys, the current one of each class and type before its successor.
-    pub keys: List<TokenKey, MAX_TOKEN_KEYS>,
-}
-
-impl TokenTerms {
-    /// The price of an operation on `entries` entries, unless it costs nothing.
-    pub fn price(&self, operation: PricedOperation, entries: usize) -> Option<TokenPrice> {
-        let listed = self.prices.iter().find(|p| p.operation == operation)?;
-        listed.price_of(entries)
-    }
-}
-
-impl OperationPrice {
-    /// The price of so many entries, unless it is nothing. More than a request can carry is as
-    /// much as it can carry.
-    pub fn price_of(&self, entries: usize) -> Option<TokenPrice> {
-        let times = match usize::from(self.entries) {
-            0 => 1,
-            per => entries.div_ceil(per),
-        };
-        let tokens = usize::from(self.price.tokens).saturating_mul(times);
-        let tokens = u8::try_from(tokens.min(MAX_TOKENS_PER_REQUEST)).ok()?;
-        (tokens > 0).then_some(TokenPrice {
-            class: self.price.class,
-            tokens,
-        })
-    }
 }
 
 /// Draws a batch of tokens of one class and epoch: once for each account, all of it. The same
@@ -164,35 +110,8 @@ impl OperationPrice {
 pub struct DrawTokens {
     /// Which class.
     pub class: TokenClass,
-    /// Which epoch: one of those in [`TokenTerms::keys`].
-    pub epoch: u32,
+    /// Which epoch: one that [`TokenTerms::directory`] has a key for.
+    pub epoch: u64,
     /// As many blinded elements as [`TokenTerms::batches`] says.
     pub request: BatchRequestBytes,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prices_are_for_requests_or_for_entries() {
-        let price = |tokens, entries| OperationPrice {
-            operation: PricedOperation::PublishKeyPackages,
-            price: TokenPrice {
-                class: TokenClass::Write,
-                tokens,
-            },
-            entries,
-        };
-        let tokens = |p: OperationPrice, entries| p.price_of(entries).map(|p| p.tokens);
-        assert_eq!(tokens(price(5, 0), 0), Some(5));
-        assert_eq!(tokens(price(5, 0), 100), Some(5));
-        assert_eq!(tokens(price(0, 0), 100), None);
-        assert_eq!(tokens(price(1, 4), 0), None);
-        assert_eq!(tokens(price(1, 4), 1), Some(1));
-        assert_eq!(tokens(price(1, 4), 4), Some(1));
-        assert_eq!(tokens(price(1, 4), 5), Some(2));
-        let most = u8::try_from(MAX_TOKENS_PER_REQUEST).unwrap();
-        assert_eq!(tokens(price(255, 1), 1_000), Some(most));
-    }
 }
