@@ -99,7 +99,7 @@ impl Bill<'_> {
             };
         }
         for ((index, token), spend) in (0u8..).zip(&tokens).zip(&spends) {
-            if !env.origin.verify(token.as_slice(), spend) {
+            if !env.origin.verify(token.as_slice(), spend, env.now_s) {
                 return Err(Unpaid::Invalid { index });
             }
         }

@@ -27,7 +27,7 @@ pub trait Origin {
     fn identify(&self, token: &[u8], class: TokenClass, now_s: u64) -> Option<Spend>;
 
     /// Whether the token that was identified so is one of this issuer's.
-    fn verify(&self, token: &[u8], spend: &Spend) -> bool;
+    fn verify(&self, token: &[u8], spend: &Spend, now_s: u64) -> bool;
 }
 
 /// Where an attester writes down who drew in a class and epoch.
@@ -85,7 +85,7 @@ impl Origin for Free {
         None
     }
 
-    fn verify(&self, _: &[u8], _: &Spend) -> bool {
+    fn verify(&self, _: &[u8], _: &Spend, _: u64) -> bool {
         false
     }
 }

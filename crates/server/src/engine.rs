@@ -6,14 +6,18 @@
 //! threads, a bounded number at a time.
 
 use crate::clock::Clock;
+use crate::mint::Mint;
+use crate::occasion::Occasion;
 use crate::random;
 use crate::records::{SnapshotRecords, handles, to_store};
 use crate::service::Service;
 use crate::stop::Stop;
 use axum::body::Bytes;
 use sordino_effects::{Env, Fault, Step};
+use sordino_limiter::{Attempt, Limits, NetworkName};
 use sordino_store::{CommitError, RedbStore, Store, StoreFault, Watch};
 use sordino_wire::limits::MAX_STREAM_WAIT_S;
+use sordino_wire::{Domain, TokenBytes};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,6 +47,9 @@ pub(crate) enum NoAnswer {
 pub(crate) struct Engine {
     store: RedbStore,
     clock: Arc<dyn Clock>,
+    domain: Domain,
+    limits: Arc<Limits>,
+    mint: Arc<Mint>,
     workers: Semaphore,
     queued: AtomicUsize,
     max_queued: usize,
@@ -50,12 +57,21 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(store: RedbStore, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        store: RedbStore,
+        clock: Arc<dyn Clock>,
+        domain: Domain,
+        limits: Arc<Limits>,
+        mint: Arc<Mint>,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_mul(WORKERS_PER_CORE);
         Self {
             store,
             clock,
+            domain,
+            limits,
+            mint,
             workers: Semaphore::new(workers),
             queued: AtomicUsize::new(0),
             max_queued: workers.saturating_mul(QUEUE_PER_WORKER),
@@ -76,18 +92,34 @@ impl Engine {
         !self.broken.load(Ordering::Acquire) && self.store.snapshot().is_ok()
     }
 
+    pub(crate) fn mint(&self) -> &Arc<Mint> {
+        &self.mint
+    }
+
+    /// What one request is given beside time and randomness.
+    pub(crate) fn occasion(
+        &self,
+        network: Option<NetworkName>,
+        header_token: Option<TokenBytes>,
+    ) -> Arc<Occasion> {
+        let attempt = Attempt::new(Arc::clone(&self.limits), network, self.now_s());
+        let (mint, provider) = (Arc::clone(&self.mint), self.domain.clone());
+        Arc::new(Occasion::new(attempt, mint, provider, header_token))
+    }
+
     /// Answers one request.
     pub(crate) async fn answer<S: Service>(
         self: &Arc<Self>,
         service: &Arc<S>,
         bytes: Bytes,
         endpoint: S::Endpoint,
+        occasion: &Arc<Occasion>,
         stop: &mut Stop,
     ) -> Result<S::Answer, NoAnswer> {
         let mut tries = 0;
         let mut waiting: Option<(Watch, Instant)> = None;
         loop {
-            match self.step(service, &bytes, endpoint).await? {
+            match self.step(service, &bytes, endpoint, occasion).await? {
                 Step::Answer(answer) => return Ok(answer),
                 Step::Failed { fault, answer } => {
                     // The store's own failures are logged where they are met.
@@ -104,9 +136,12 @@ impl Engine {
                             self.note(fault);
                             return Ok(S::unavailable(RETRY_AFTER_S));
                         }
-                        Err(CommitError::Conflict | CommitError::Spent | CommitError::Replayed) => {
-                            tries += 1;
-                        }
+                        Err(
+                            CommitError::Conflict
+                            | CommitError::Spent
+                            | CommitError::SetClosed
+                            | CommitError::Replayed,
+                        ) => tries += 1,
                     }
                     if tries == MAX_TRIES {
                         tracing::debug!("a request lost to others too often");
@@ -142,16 +177,20 @@ impl Engine {
         service: &Arc<S>,
         bytes: &Bytes,
         endpoint: S::Endpoint,
+        occasion: &Arc<Occasion>,
     ) -> Result<Step<S::Answer>, NoAnswer> {
         if S::is_short(bytes, endpoint) {
-            return self.step_here(service.as_ref(), bytes, endpoint);
+            return self.step_here(service.as_ref(), bytes, endpoint, occasion);
         }
         let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
         let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
         let (engine, service, bytes) = (Arc::clone(self), Arc::clone(service), bytes.clone());
-        tokio::task::spawn_blocking(move || engine.step_here(service.as_ref(), &bytes, endpoint))
-            .await
-            .unwrap_or(Err(NoAnswer::Failed))
+        let occasion = Arc::clone(occasion);
+        tokio::task::spawn_blocking(move || {
+            engine.step_here(service.as_ref(), &bytes, endpoint, &occasion)
+        })
+        .await
+        .unwrap_or(Err(NoAnswer::Failed))
     }
 
     fn step_here<S: Service>(
@@ -159,6 +198,7 @@ impl Engine {
         service: &S,
         bytes: &[u8],
         endpoint: S::Endpoint,
+        occasion: &Occasion,
     ) -> Result<Step<S::Answer>, NoAnswer> {
         let mut rng = random::generator().map_err(|_| NoAnswer::Failed)?;
         let snapshot = match self.store.snapshot() {
@@ -172,6 +212,10 @@ impl Engine {
         let mut env = Env {
             now_s: self.clock.now_s(),
             rng: &mut rng,
+            limiter: occasion,
+            origin: occasion,
+            issuer: occasion,
+            header_token: occasion.header_token.as_ref(),
         };
         // A service works on copies: nothing of a step that panicked is kept.
         let step = catch_unwind(AssertUnwindSafe(|| {

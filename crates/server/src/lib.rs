@@ -31,6 +31,8 @@ mod http;
 mod invitations;
 mod keys;
 mod maintenance;
+mod mint;
+mod occasion;
 mod random;
 mod records;
 mod server;
@@ -51,7 +53,9 @@ pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, inv
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{
-    DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles,
+    ClientAddress, DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, ServerConfig,
+    TlsFiles,
 };
 pub use signals::Signals;
 pub use sordino_accounts::Registration;
+pub use sordino_limiter::{Budget, Budgets, PrefixLengths, Rate};

@@ -3,7 +3,7 @@
 //!
 //! Invariant: nothing is added or left out on the way. Never sees what the bytes mean.
 
-use sordino_effects::{Expectation, LogPage, RecordFault, Records, StoreKey};
+use sordino_effects::{Expectation, LogPage, RecordFault, Records, Spend, StoreKey};
 use sordino_store::{
     Append, Changes, Expect, Key, LogHandle, Put, RedbSnapshot, Replay, Snapshot, StoreFault,
     Version,
@@ -48,6 +48,10 @@ impl Records for SnapshotRecords {
         self.note(self.snapshot.replay(&Key(*key)))
     }
 
+    fn spent(&self, spend: &Spend) -> Result<bool, RecordFault> {
+        self.note(self.snapshot.spent(spend.set, spend.nullifier))
+    }
+
     fn read_log(
         &self,
         log: &sordino_effects::LogHandle,
@@ -75,6 +79,7 @@ pub(crate) fn to_store(changes: sordino_effects::Changes) -> Changes {
         put,
         delete,
         append,
+        spend,
         replay,
     } = changes;
     let expectation = |expected| match expected {
@@ -91,6 +96,15 @@ pub(crate) fn to_store(changes: sordino_effects::Changes) -> Changes {
         value: append.value,
         expires_day: append.expires_day,
     });
+    let spend = spend.into_iter().map(|spend| sordino_store::Spend {
+        set: spend.set,
+        nullifier: spend.nullifier,
+    });
+    let replay = replay.into_iter().map(|replay| Replay {
+        key: Key(replay.key),
+        value: replay.value,
+        expires_hour: replay.expires_hour,
+    });
     Changes {
         expect: expect
             .into_iter()
@@ -99,13 +113,9 @@ pub(crate) fn to_store(changes: sordino_effects::Changes) -> Changes {
         put: put.collect(),
         delete: delete.into_iter().map(Key).collect(),
         append: append.collect(),
-        spend: Vec::new(),
-        replay: replay.map(|replay| Replay {
-            key: Key(replay.key),
-            value: replay.value,
-            expires_hour: replay.expires_hour,
-        }),
-        outbox: Vec::new(),
+        spend: spend.collect(),
+        replay: replay.collect(),
+        ..Changes::default()
     }
 }
 

@@ -3,7 +3,9 @@
 //! Invariant: it names places of secrets and holds none.
 
 use crate::clock::{Clock, SystemClock};
+use axum::http::HeaderName;
 use sordino_accounts::Registration;
+use sordino_limiter::{Budgets, PrefixLengths};
 use sordino_wire::Domain;
 use sordino_wire::limits::{MAX_BODY_BYTES, STREAM_ENTRY_DAYS};
 use std::fmt;
@@ -73,6 +75,18 @@ impl Default for Limits {
     }
 }
 
+/// Where a client's address is, for limits per network. It is cut and named at once, and neither
+/// stored nor logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// The other end of the connection.
+    Peer,
+    /// Nowhere: a proxy stands in front, and says nothing that is trusted.
+    Unknown,
+    /// In this header, in which the proxy in front writes what it sees last.
+    Header(HeaderName),
+}
+
 /// Everything a server is started with.
 #[derive(Clone)]
 pub struct ServerConfig {
@@ -90,6 +104,12 @@ pub struct ServerConfig {
     pub behind_proxy: bool,
     /// Bounds on work and memory.
     pub limits: Limits,
+    /// How much is too much, of whom.
+    pub budgets: Budgets,
+    /// Where clients' addresses are.
+    pub client_address: ClientAddress,
+    /// How much of an address stands for its network.
+    pub prefix_lengths: PrefixLengths,
     /// Days that a stream's entries are kept.
     pub stream_entry_days: u32,
     /// Days without a commit after which the hub proposes to remove a device from its groups.
@@ -113,6 +133,9 @@ impl ServerConfig {
             tls: None,
             behind_proxy: false,
             limits: Limits::default(),
+            budgets: Budgets::default(),
+            client_address: ClientAddress::Peer,
+            prefix_lengths: PrefixLengths::default(),
             stream_entry_days: STREAM_ENTRY_DAYS,
             inactive_days: 90,
             registration: Registration::Invitation,

@@ -1,17 +1,21 @@
 //! Owns connections: accepting them, TLS, HTTP/1.1 or HTTP/2, and their end.
 //!
 //! Invariant: their number is bounded; one that brings nothing is closed; at the end each finishes
-//! what it has begun. A peer's address is not looked at.
+//! what it has begun. A peer's address is named at once (see `network`) and not kept.
 
 use super::guard;
+use super::network::Networks;
+use super::problem::Problem;
 use crate::settings::Limits;
 use crate::stop::Stop;
 use axum::Router;
 use axum::http::Request;
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use sordino_limiter::NetworkName;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
@@ -48,6 +52,7 @@ pub(crate) struct Acceptor {
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) router: Router,
     pub(crate) limits: Limits,
+    pub(crate) networks: Arc<Networks>,
     pub(crate) stop: Stop,
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct Acceptor {
 pub(super) struct ConnectionSlot {
     _permit: Arc<OwnedSemaphorePermit>,
     usage: Arc<Use>,
+    networks: Arc<Networks>,
+    network: Option<NetworkName>,
 }
 
 impl ConnectionSlot {
@@ -65,6 +72,10 @@ impl ConnectionSlot {
     }
 }
 
+/// From where a request comes, where that is known.
+#[derive(Clone, Copy)]
+pub(super) struct ClientNetwork(pub(super) Option<NetworkName>);
+
 /// Accepts until the server stops, then waits for what has begun, as long as that may take.
 pub(crate) async fn accept(acceptor: Acceptor) {
     let Acceptor {
@@ -72,6 +83,7 @@ pub(crate) async fn accept(acceptor: Acceptor) {
         tls,
         router,
         limits,
+        networks,
         mut stop,
     } = acceptor;
     let slots = Arc::new(Semaphore::new(limits.max_connections));
@@ -88,10 +100,12 @@ pub(crate) async fn accept(acceptor: Acceptor) {
             next = next => next,
         };
         match (permit, accepted) {
-            (Ok(permit), Ok((stream, _))) => {
+            (Ok(permit), Ok((stream, peer))) => {
                 let slot = ConnectionSlot {
                     _permit: Arc::new(permit),
                     usage: Arc::default(),
+                    network: networks.of_peer(peer.ip()),
+                    networks: Arc::clone(&networks),
                 };
                 let begun = begin(stream, tls.clone(), router.clone(), slot, stop.clone());
                 connections.spawn(begun);
@@ -178,10 +192,17 @@ where
     let usage = Arc::clone(&slot.usage);
     let service = service_fn(|mut request: Request<Incoming>| {
         let under_way = slot.in_use();
-        request.extensions_mut().insert(slot.clone());
+        let network = slot.networks.of_request(slot.network, request.headers());
+        let admitted = slot.networks.admit(network);
+        let extensions = request.extensions_mut();
+        extensions.insert(slot.clone());
+        extensions.insert(ClientNetwork(network));
         let router = router.clone();
         async move {
-            let response = guard::respond(router, request).await;
+            let response = match admitted {
+                Ok(()) => guard::respond(router, request).await,
+                Err(too_much) => Problem::RateLimited(too_much.retry_after_s).into_response(),
+            };
             drop(under_way);
             Ok::<_, Infallible>(response)
         }

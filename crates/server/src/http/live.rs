@@ -206,7 +206,9 @@ impl Live {
         let App {
             engine, services, ..
         } = &*self.app;
-        let step = engine.step(&services.hub, &request, Endpoint::Streams);
+        // Reading counts against nothing.
+        let occasion = engine.occasion(None, None);
+        let step = engine.step(&services.hub, &request, Endpoint::Streams, &occasion);
         let step = step.await;
         let (pages, logs) = match step.map_err(|_| End::Failed)? {
             Step::Answer(ResponseBody::Streams(pages)) => (pages, None),

@@ -7,10 +7,12 @@ mod body;
 mod connection;
 mod guard;
 mod live;
+mod network;
 mod problem;
 
 pub(crate) use body::BodyMemory;
 pub(crate) use connection::{Acceptor, accept};
+pub(crate) use network::Networks;
 pub(crate) use problem::Problem;
 
 use crate::app::App;

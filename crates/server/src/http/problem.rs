@@ -25,6 +25,8 @@ pub(crate) enum Problem {
     NotFound,
     /// Too much at once.
     Overloaded,
+    /// Too much from one network; in so many seconds it is not.
+    RateLimited(u32),
     /// The request took too long to arrive.
     RequestTimeout,
     /// The server stops.
@@ -71,6 +73,11 @@ impl Problem {
                 "overloaded",
                 "The server has too much to do. Repeating the same request is safe.",
             ),
+            Self::RateLimited(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "rate_limited",
+                "There are too many requests from where this one comes.",
+            ),
             Self::RequestTimeout => (
                 StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",
@@ -100,9 +107,10 @@ impl Problem {
     }
 
     /// A header that goes with it.
-    const fn header(self) -> Option<(HeaderName, HeaderValue)> {
+    fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Overloaded | Self::Stopping => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::RateLimited(retry_after_s) => Some((RETRY_AFTER, HeaderValue::from(retry_after_s))),
             // What is left of the body is not read.
             Self::BodyTooLarge | Self::RequestTimeout => {
                 Some((CONNECTION, HeaderValue::from_static("close")))
