@@ -74,10 +74,7 @@ impl LocalHub {
     }
 
     fn step(&mut self, endpoint: Endpoint, request: &[u8]) -> Step {
-        let mut env = Env {
-            now_s: now_s(),
-            rng: &mut self.rng,
-        };
+        let mut env = Env::new(now_s(), &mut self.rng);
         self.hub.handle(request, endpoint, &self.store, &mut env)
     }
 

@@ -63,6 +63,12 @@ pub struct Spend {
     pub nullifier: [u8; 16],
 }
 
+impl std::fmt::Debug for Spend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spend(..)")
+    }
+}
+
 /// Everything that one request changes: one durable transaction.
 #[derive(Default)]
 pub struct Changes {

@@ -11,10 +11,12 @@ mod bucket;
 mod limiter;
 mod name;
 mod network;
+mod quota;
 mod rate;
 mod table;
 
 pub use limiter::{Attempt, Budgets, Limits};
 pub use name::Naming;
 pub use network::{NetworkName, PrefixLengths};
+pub use quota::Quota;
 pub use rate::{Budget, Rate};

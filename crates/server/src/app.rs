@@ -4,10 +4,11 @@
 
 use crate::engine::Engine;
 use crate::http::BodyMemory;
-use crate::settings::Limits;
+use crate::settings::{Limits, PublicQuota};
 use crate::stop::Stop;
 use sordino_accounts::Accounts;
 use sordino_hub::Hub;
+use sordino_limiter::{Quota, Rate};
 use sordino_wire::{Domain, PROTOCOL_VERSION, SignatureKey, media};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -27,6 +28,8 @@ pub(crate) struct Services {
 pub(crate) struct App {
     pub(crate) services: Services,
     pub(crate) engine: Arc<Engine>,
+    /// What clients without an account get, if anything.
+    pub(crate) public_tokens: Option<Quota>,
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyMemory,
     /// One permit per request under way, those that wait included.
@@ -41,6 +44,7 @@ impl App {
     pub(crate) fn new(
         services: Services,
         engine: Arc<Engine>,
+        public_tokens: Option<PublicQuota>,
         limits: Limits,
         stop: Stop,
         encrypted: bool,
@@ -54,6 +58,7 @@ impl App {
         Self {
             services,
             engine,
+            public_tokens: public_tokens.and_then(quota),
             limits,
             bodies: BodyMemory::new(),
             requests: Semaphore::new(requests),
@@ -62,6 +67,15 @@ impl App {
             directory,
         }
     }
+}
+
+/// Both rates: an hour's amount at once, and as much again in an hour.
+fn quota(public: PublicQuota) -> Option<Quota> {
+    let rate = |per_hour: u32| Rate::new(u64::from(per_hour), u64::from(per_hour).div_ceil(60));
+    Some(Quota::new(
+        rate(public.tokens_per_hour)?,
+        rate(public.tokens_per_network_per_hour)?,
+    ))
 }
 
 /// The directory. Domains and hexadecimal digits need no escaping in JSON.
@@ -87,6 +101,7 @@ fn directory(domain: &Domain, hub_signature_key: &SignatureKey, encrypted: bool)
         ("accounts", http, media::ACCOUNTS),
         ("connection_request", http, media::CONNECTION_REQUEST),
         ("group_key_packages", http, media::GROUP_KEY_PACKAGES),
+        ("token_terms", http, media::TOKEN_TERMS),
     ];
     let endpoints: Vec<String> = endpoints
         .iter()

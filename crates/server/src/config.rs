@@ -3,11 +3,15 @@
 //! Invariant: an unknown key, a value out of range and an unsafe combination are refused before
 //! anything is opened. Secrets are never in the file, only the places of their files.
 
-use crate::settings::{DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles};
+use crate::config_tokens::{MetricsSection, TokensSection};
+use crate::settings::{ClientAddress, DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles};
+use axum::http::HeaderName;
 use serde::Deserialize;
 use sordino_accounts::Registration;
+use sordino_limiter::{Budgets, PrefixLengths, Rate};
 use sordino_wire::Domain;
 use sordino_wire::limits::{MAX_BODY_BYTES, STREAM_ENTRY_DAYS};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -47,6 +51,25 @@ pub enum ConfigError {
         from: u64,
         /// The most.
         to: u64,
+    },
+    /// No such thing has a budget or a price.
+    #[error("{key}: there is no {name:?}")]
+    Unknown {
+        /// In which section.
+        key: &'static str,
+        /// What it has.
+        name: String,
+    },
+    /// A header that no proxy writes, or that is none.
+    #[error(
+        "limits.client_address_header: a header's name, for a server with behind_proxy = true alone"
+    )]
+    ClientAddressHeader,
+    /// Numbers where others could read them.
+    #[error("metrics.listen: {listen} is refused; numbers are shown on loopback addresses alone")]
+    PublicMetrics {
+        /// Where it would listen.
+        listen: SocketAddr,
     },
     /// TLS and a proxy in front that ends TLS exclude each other.
     #[error("behind_proxy = true and [tls] exclude each other: keep the one that ends TLS")]
@@ -107,9 +130,15 @@ pub struct Config {
     /// How long things are kept.
     #[serde(default)]
     pub retention: RetentionSection,
-    /// Bounds on work and memory.
+    /// Bounds on work and memory, and how much is too much.
     #[serde(default)]
     pub limits: LimitsSection,
+    /// What things cost, and how tokens are issued.
+    #[serde(default)]
+    pub tokens: TokensSection,
+    /// Numbers for the operator.
+    #[serde(default)]
+    pub metrics: MetricsSection,
     /// What is logged.
     #[serde(default)]
     pub log: LogSection,
@@ -176,7 +205,7 @@ impl Default for RetentionSection {
 }
 
 /// `[limits]`
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsSection {
     /// The largest request.
@@ -187,6 +216,14 @@ pub struct LimitsSection {
     pub max_connections: usize,
     /// How long stopping may take.
     pub shutdown_timeout_s: u64,
+    /// The header in which a proxy in front writes the client's address.
+    pub client_address_header: Option<String>,
+    /// How much of an IPv4 address stands for a network.
+    pub ipv4_prefix_bits: u8,
+    /// How much of an IPv6 address stands for a network.
+    pub ipv6_prefix_bits: u8,
+    /// How much is too much, by kind.
+    pub budgets: BTreeMap<String, BudgetSection>,
 }
 
 impl Default for LimitsSection {
@@ -197,13 +234,85 @@ impl Default for LimitsSection {
             max_connections,
             shutdown_timeout_s,
         } = Limits::default();
+        let PrefixLengths {
+            ipv4_bits,
+            ipv6_bits,
+        } = PrefixLengths::default();
         Self {
+            client_address_header: None,
+            ipv4_prefix_bits: ipv4_bits,
+            ipv6_prefix_bits: ipv6_bits,
+            budgets: BTreeMap::new(),
             body_bytes,
             request_timeout_s,
             max_connections,
             shutdown_timeout_s,
         }
     }
+}
+
+/// `[limits.budgets.<kind>]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetSection {
+    /// Requests at once.
+    pub burst: Option<u64>,
+    /// Requests that come back in a minute.
+    pub per_minute: Option<u64>,
+    /// Bytes at once, for kinds that count bytes.
+    pub burst_bytes: Option<u64>,
+    /// Bytes that come back in a minute.
+    pub bytes_per_minute: Option<u64>,
+}
+
+impl LimitsSection {
+    fn client_address(&self, behind_proxy: bool) -> Result<ClientAddress, ConfigError> {
+        let refused = ConfigError::ClientAddressHeader;
+        match (&self.client_address_header, behind_proxy) {
+            (None, false) => Ok(ClientAddress::Peer),
+            (None, true) => Ok(ClientAddress::Unknown),
+            (Some(name), true) => {
+                let name = HeaderName::try_from(name.as_str()).map_err(|_| refused)?;
+                Ok(ClientAddress::Header(name))
+            }
+            (Some(_), false) => Err(refused),
+        }
+    }
+
+    /// The defaults, with what the file says instead.
+    fn budgets(&self) -> Result<Budgets, ConfigError> {
+        const KEY: &str = "limits.budgets";
+        let mut budgets = Budgets::default();
+        for (name, section) in &self.budgets {
+            let mut known = budgets.named().into_iter();
+            let Some((_, budget)) = known.find(|(known, _)| known == name) else {
+                let name = name.clone();
+                return Err(ConfigError::Unknown { key: KEY, name });
+            };
+            budget.requests = changed(budget.requests, section.burst, section.per_minute)?;
+            let (burst, per_minute) = (section.burst_bytes, section.bytes_per_minute);
+            match &mut budget.bytes {
+                Some(bytes) => *bytes = changed(*bytes, burst, per_minute)?,
+                None if burst.is_none() && per_minute.is_none() => {}
+                None => {
+                    let name = format!("{name}.burst_bytes");
+                    return Err(ConfigError::Unknown { key: KEY, name });
+                }
+            }
+        }
+        Ok(budgets)
+    }
+}
+
+fn changed(rate: Rate, burst: Option<u64>, per_minute: Option<u64>) -> Result<Rate, ConfigError> {
+    let burst = burst.unwrap_or(rate.burst());
+    let per_minute = per_minute.unwrap_or(rate.per_minute());
+    Rate::new(burst, per_minute).ok_or(ConfigError::Range {
+        key: "limits.budgets",
+        value: burst.min(per_minute),
+        from: 1,
+        to: u64::MAX,
+    })
 }
 
 /// `[log]`
@@ -276,6 +385,14 @@ impl Config {
         };
         config.stream_entry_days = self.retention.stream_entry_days;
         config.inactive_days = self.retention.inactive_days;
+        config.client_address = self.limits.client_address(self.behind_proxy)?;
+        config.prefix_lengths = PrefixLengths {
+            ipv4_bits: self.limits.ipv4_prefix_bits,
+            ipv6_bits: self.limits.ipv6_prefix_bits,
+        };
+        config.budgets = self.limits.budgets()?;
+        config.tokens = self.tokens.settings()?;
+        config.metrics = self.metrics.listen;
         config.limits = Limits {
             body_bytes: self.limits.body_bytes,
             request_timeout_s: self.limits.request_timeout_s,
@@ -314,6 +431,18 @@ impl ServerConfig {
         }
         let inactive = u64::from(self.inactive_days);
         within("retention.inactive_days", inactive, 30..=3_650)?;
+        let PrefixLengths {
+            ipv4_bits,
+            ipv6_bits,
+        } = self.prefix_lengths;
+        within("limits.ipv4_prefix_bits", ipv4_bits.into(), 24..=32)?;
+        within("limits.ipv6_prefix_bits", ipv6_bits.into(), 48..=64)?;
+        self.tokens.check()?;
+        if let Some(listen) = self.metrics
+            && !listen.ip().is_loopback()
+        {
+            return Err(ConfigError::PublicMetrics { listen });
+        }
         if self.tls.is_some() && self.behind_proxy {
             return Err(ConfigError::ProxyAndTls);
         }
@@ -326,7 +455,11 @@ impl ServerConfig {
     }
 }
 
-fn within(key: &'static str, value: u64, range: RangeInclusive<u64>) -> Result<(), ConfigError> {
+pub(crate) fn within(
+    key: &'static str,
+    value: u64,
+    range: RangeInclusive<u64>,
+) -> Result<(), ConfigError> {
     if range.contains(&value) {
         return Ok(());
     }

@@ -182,15 +182,22 @@ impl Engine {
         if S::is_short(bytes, endpoint) {
             return self.step_here(service.as_ref(), bytes, endpoint, occasion);
         }
-        let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
-        let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
         let (engine, service, bytes) = (Arc::clone(self), Arc::clone(service), bytes.clone());
         let occasion = Arc::clone(occasion);
-        tokio::task::spawn_blocking(move || {
-            engine.step_here(service.as_ref(), &bytes, endpoint, &occasion)
-        })
-        .await
-        .unwrap_or(Err(NoAnswer::Failed))
+        self.work(move || engine.step_here(service.as_ref(), &bytes, endpoint, &occasion))
+            .await?
+    }
+
+    /// Long work on another thread, when there is one.
+    pub(crate) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NoAnswer> {
+        let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
+        let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| NoAnswer::Failed)
     }
 
     fn step_here<S: Service>(

@@ -117,6 +117,9 @@ pub enum StartError {
     /// Cryptography failed on our own data.
     #[error("cryptography failed on own data")]
     Crypto(#[from] sordino_crypto::CryptoError),
+    /// The issuer's keys do not come up.
+    #[error("the keys that tokens are issued with cannot be opened or made: {0}")]
+    TokenKeys(MaintenanceError),
     /// A service does not come up on its keys.
     #[error("a service cannot start on these keys")]
     Service,
@@ -138,6 +141,9 @@ pub enum MaintenanceError {
     /// The window keys could not be written.
     #[error("the window keys could not be written: {0}")]
     WindowKeys(io::ErrorKind),
+    /// The issuer's keys could not be changed.
+    #[error("the keys that tokens are issued with could not be changed")]
+    TokenKeys,
     /// Making window keys failed.
     #[error("window keys could not be made")]
     Crypto(#[from] sordino_crypto::CryptoError),

@@ -24,6 +24,7 @@
 mod app;
 mod clock;
 mod config;
+mod config_tokens;
 mod engine;
 mod error;
 mod folder;
@@ -44,17 +45,18 @@ mod tls;
 
 pub use clock::{Clock, SystemClock, TestClock};
 pub use config::{
-    AccountsSection, CREDENTIALS_VARIABLE, Config, ConfigError, Environment, LimitsSection,
-    LogFormat, LogLevel, LogSection, OPERATOR_KEY_CREDENTIAL, OPERATOR_KEY_VARIABLE,
+    AccountsSection, BudgetSection, CREDENTIALS_VARIABLE, Config, ConfigError, Environment,
+    LimitsSection, LogFormat, LogLevel, LogSection, OPERATOR_KEY_CREDENTIAL, OPERATOR_KEY_VARIABLE,
     RegistrationChoice, RetentionSection, TlsSection, key_place,
 };
+pub use config_tokens::{MetricsSection, PriceListChoice, PriceSection, TokensSection};
 pub use error::{MaintenanceError, StartError};
 pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, invitations};
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{
-    ClientAddress, DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, ServerConfig,
-    TlsFiles,
+    ClientAddress, DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, PublicQuota,
+    ServerConfig, TlsFiles, TokenSettings, free_prices, small_prices,
 };
 pub use signals::Signals;
 pub use sordino_accounts::Registration;

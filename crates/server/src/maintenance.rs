@@ -7,9 +7,11 @@ use crate::clock::{day_of, hour_of};
 use crate::engine::Engine;
 use crate::error::MaintenanceError;
 use crate::keys::roll_windows;
+use crate::mint::rotate;
 use crate::stop::Stop;
 use sordino_crypto::OuterKeys;
 use sordino_store::{Expired, Store};
+use sordino_wire::TokenClass;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +23,18 @@ const ROUND_INTERVAL: Duration = Duration::from_secs(60);
 /// Rows per transaction: few, so that requests are hardly held up.
 const ROWS_PER_STEP: usize = 1_000;
 
+/// Epochs that are remembered so that nothing is said of them twice.
+const REMEMBERED_EPOCHS: usize = 16;
+
 /// What a round did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaintenanceReport {
     /// Rows dropped.
     pub expired_rows: usize,
+    /// Issuer keys that were made.
+    pub token_keys_made: usize,
+    /// Issuer keys that ended, with what was spent of them.
+    pub token_keys_ended: usize,
 }
 
 /// Upkeep of one server.
@@ -35,6 +44,8 @@ pub(crate) struct Maintenance {
     window_keys: PathBuf,
     days_ahead: u32,
     one_at_a_time: Mutex<()>,
+    /// Epochs of which it was said that few drew.
+    said_small: Mutex<Vec<(TokenClass, u64)>>,
 }
 
 impl Maintenance {
@@ -50,6 +61,7 @@ impl Maintenance {
             window_keys,
             days_ahead,
             one_at_a_time: Mutex::new(()),
+            said_small: Mutex::default(),
         }
     }
 
@@ -70,7 +82,13 @@ impl Maintenance {
         let _one = self.one_at_a_time.lock().await;
         let now_s = self.engine.now_s();
         self.roll_windows(now_s).await?;
-        let mut report = MaintenanceReport::default();
+        let rotated = rotate(self.engine.mint(), self.engine.store(), now_s).await?;
+        let mut report = MaintenanceReport {
+            token_keys_made: rotated.made,
+            token_keys_ended: rotated.ended,
+            ..MaintenanceReport::default()
+        };
+        self.warn_of_small_sets(now_s).await?;
         loop {
             let store = self.engine.store();
             let Expired { rows, more } = store
@@ -81,6 +99,24 @@ impl Maintenance {
                 return Ok(report);
             }
         }
+    }
+
+    /// Says once of each epoch that few drew in it: when it runs, so that most have drawn who will.
+    async fn warn_of_small_sets(&self, now_s: u64) -> Result<(), MaintenanceError> {
+        let snapshot = self.engine.store().snapshot()?;
+        let mint = self.engine.mint();
+        let mut said = self.said_small.lock().await;
+        for (class, epoch) in mint.small_sets(&snapshot, now_s)? {
+            if mint.has_prices() && !said.contains(&(class, epoch)) {
+                tracing::warn!(
+                    "few accounts have drawn tokens of the running epoch: spent tokens hide badly"
+                );
+                said.push((class, epoch));
+            }
+        }
+        let first = said.len().saturating_sub(REMEMBERED_EPOCHS);
+        said.drain(..first);
+        Ok(())
     }
 
     async fn roll_windows(&self, now_s: u64) -> Result<(), MaintenanceError> {
@@ -109,6 +145,9 @@ pub(crate) async fn run(maintenance: Arc<Maintenance>, mut stop: Stop) {
             }
             Ok(_) => {}
             Err(MaintenanceError::Store(_)) => tracing::error!("dropping expired rows failed"),
+            Err(MaintenanceError::TokenKeys) => {
+                tracing::error!("the keys that tokens are issued with could not be changed");
+            }
             Err(_) => tracing::error!("window keys could not be renewed"),
         }
     }

@@ -6,9 +6,7 @@
 //! Never sees an address: a network is a name that means nothing outside this process.
 
 use crate::mint::Mint;
-use sordino_effects::{
-    DrawBook, Issuer, Limiter, NotIssued, Origin, Spend, Subject, TooMuch,
-};
+use sordino_effects::{DrawBook, Issuer, Limiter, NotIssued, Origin, Spend, Subject, TooMuch};
 use sordino_limiter::Attempt;
 use sordino_wire::{
     BatchResponseBytes, Domain, DrawTokens, PricedOperation, TokenBytes, TokenChallengeBytes,

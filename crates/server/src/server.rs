@@ -7,16 +7,20 @@ use crate::app::{App, Services};
 use crate::engine::Engine;
 use crate::error::{MaintenanceError, StartError};
 use crate::folder::DataFolder;
-use crate::http::{Acceptor, accept, router};
+use crate::http::{Acceptor, Networks, accept, metrics_router, router};
 use crate::keys::{FileKeys, Keys, days_ahead};
 use crate::maintenance::{self, Maintenance, MaintenanceReport};
-use crate::settings::{DomainChoice, ServerConfig};
+use crate::mint::{self, Mint};
+use crate::random;
+use crate::settings::{ClientAddress, DomainChoice, ServerConfig};
 use crate::signals::Signals;
 use crate::stop::Stopper;
 use crate::tls;
+use rand_core::RngCore;
 use sordino_accounts::{Accounts, AccountsConfig};
 use sordino_crypto::{OuterKeys, SigningKey};
 use sordino_hub::{Hub, HubConfig};
+use sordino_limiter::{Limits, Naming};
 use sordino_store::{RedbOptions, RedbStore, Store};
 use sordino_wire::{Domain, SignatureKey};
 use std::fmt;
@@ -34,6 +38,7 @@ pub struct Running {
     local_addr: SocketAddr,
     hub_signature_key: SignatureKey,
     domain: Domain,
+    metrics_addr: Option<SocketAddr>,
     data_dir: PathBuf,
     lost_deliveries: bool,
     encrypted: bool,
@@ -73,14 +78,32 @@ impl Server {
             source,
         })?;
         let domain = domain(&config.domain, local_addr)?;
+        let metrics_listener = match config.metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let metrics_addr = metrics_listener.as_ref().and_then(|l| l.local_addr().ok());
         let opened = open(&config, &domain).await?;
 
         let encrypted = tls.is_some() || config.behind_proxy;
         let outer = opened.keys.outer;
         let services = services(&config, &domain, &opened.keys.signing, &outer)?;
         let hub_signature_key = services.hub.signature_key().clone();
-        let engine = Engine::new(opened.store.clone(), Arc::clone(&config.clock));
-        let engine = Arc::new(engine);
+        let mint = mint(&config, &domain, &outer, &opened.store).await?;
+        let limits = limits(&config)?;
+        let networks = Arc::new(Networks::new(
+            Arc::clone(&limits),
+            Arc::clone(&config.clock),
+            config.client_address.clone(),
+            config.prefix_lengths,
+        ));
+        let engine = Arc::new(Engine::new(
+            opened.store.clone(),
+            Arc::clone(&config.clock),
+            domain.clone(),
+            limits,
+            mint,
+        ));
         let maintenance = Arc::new(Maintenance::new(
             Arc::clone(&engine),
             outer,
@@ -91,7 +114,8 @@ impl Server {
         let stopper = Stopper::new();
         let app = App::new(
             services,
-            engine,
+            Arc::clone(&engine),
+            config.tokens.public,
             config.limits,
             stopper.listener(),
             encrypted,
@@ -101,15 +125,21 @@ impl Server {
             tls,
             router: router(Arc::new(app)),
             limits: config.limits,
+            networks,
             stop: stopper.listener(),
         };
         let upkeep = maintenance::run(Arc::clone(&maintenance), stopper.listener());
-        let tasks = vec![tokio::spawn(accept(acceptor)), tokio::spawn(upkeep)];
+        let mut tasks = vec![tokio::spawn(accept(acceptor)), tokio::spawn(upkeep)];
+        if let Some(listener) = metrics_listener {
+            let acceptor = metrics_acceptor(&config, listener, engine, &stopper)?;
+            tasks.push(tokio::spawn(accept(acceptor)));
+        }
         tracing::info!("serving");
         Ok(Running {
             local_addr,
             hub_signature_key,
             domain,
+            metrics_addr,
             data_dir: config.data_dir,
             lost_deliveries: opened.lost_deliveries,
             encrypted,
@@ -126,6 +156,11 @@ impl Running {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where it shows numbers to its operator, if anywhere.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
     }
 
     /// Its domain.
@@ -208,6 +243,51 @@ fn services(
     Ok(Services {
         hub: Arc::new(hub.map_err(|_| StartError::Service)?),
         accounts: Arc::new(accounts.map_err(|_| StartError::Service)?),
+    })
+}
+
+/// The mint with its keys, read or made.
+async fn mint(
+    config: &ServerConfig,
+    domain: &Domain,
+    outer: &Arc<OuterKeys>,
+    store: &RedbStore,
+) -> Result<Arc<Mint>, StartError> {
+    let mint = Mint::new(domain.clone(), Arc::clone(outer), config.tokens.clone());
+    let mint = Arc::new(mint.map_err(|_| StartError::Service)?);
+    mint::rotate(&mint, store, config.clock.now_s())
+        .await
+        .map_err(StartError::TokenKeys)?;
+    Ok(mint)
+}
+
+/// All buckets, full, under names of this process.
+fn limits(config: &ServerConfig) -> Result<Arc<Limits>, StartError> {
+    let mut rng = random::generator().map_err(|_| StartError::Randomness)?;
+    let mut key = [0; 32];
+    rng.fill_bytes(&mut key);
+    Ok(Arc::new(Limits::new(&config.budgets, Naming::new(key))))
+}
+
+/// Serves numbers, to whoever is on this machine.
+fn metrics_acceptor(
+    config: &ServerConfig,
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    stopper: &Stopper,
+) -> Result<Acceptor, StartError> {
+    Ok(Acceptor {
+        listener,
+        tls: None,
+        router: metrics_router(engine),
+        limits: config.limits,
+        networks: Arc::new(Networks::new(
+            limits(config)?,
+            Arc::clone(&config.clock),
+            ClientAddress::Unknown,
+            config.prefix_lengths,
+        )),
+        stop: stopper.listener(),
     })
 }
 

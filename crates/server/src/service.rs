@@ -4,13 +4,31 @@
 //! Invariant: the services never meet; each has endpoints and answers of its own type.
 
 use crate::http::Problem;
+use crate::mint::Refused;
 use sordino_accounts::Accounts;
 use sordino_effects::{Env, Records, Step};
 use sordino_hub::Hub;
 use sordino_wire::limits::{MAX_ACCOUNT_BODY_BYTES, MAX_BODY_BYTES};
 use sordino_wire::{
     AccountReject, AccountResponse, AccountResponseBody, DsResponse, Reject, ResponseBody,
+    TokenClass,
 };
+
+/// What HTTP says of an answer beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The request was looked at; the answer says the rest.
+    Answered,
+    /// It costs tokens of a class, and had not so many: 401 with challenges.
+    TokenRequired(TokenClass),
+    /// Its tokens are not good: 403, for trying again with the same is of no use.
+    TokenRefused(Refused),
+    /// Too much: 429, and when it is not.
+    TooMuch {
+        /// In so many seconds.
+        retry_after_s: u32,
+    },
+}
 
 /// A pure function from requests to steps.
 pub(crate) trait Service: Send + Sync + 'static {
@@ -36,6 +54,9 @@ pub(crate) trait Service: Send + Sync + 'static {
 
     /// What is answered where the store does not do its part.
     fn unavailable(retry_after_s: u32) -> Self::Answer;
+
+    /// What HTTP says of an answer.
+    fn standing(answer: &Self::Answer) -> Standing;
 
     /// The padded bytes of an answer.
     fn encode(answer: Self::Answer) -> Result<Vec<u8>, Problem>;
@@ -65,12 +86,26 @@ impl Service for Hub {
             Endpoint::GroupOperation => bytes.get(2..4) == Some(SEND.as_slice()),
             Endpoint::WelcomeInformation
             | Endpoint::ExternalCommitInformation
-            | Endpoint::GroupKeyPackages => false,
+            | Endpoint::GroupKeyPackages
+            | Endpoint::TokenTerms => false,
         }
     }
 
     fn unavailable(retry_after_s: u32) -> ResponseBody {
         ResponseBody::Rejected(Reject::Unavailable { retry_after_s })
+    }
+
+    fn standing(answer: &ResponseBody) -> Standing {
+        let ResponseBody::Rejected(reject) = answer else {
+            return Standing::Answered;
+        };
+        match *reject {
+            Reject::TokenRequired { price, .. } => Standing::TokenRequired(price.class),
+            Reject::TokenInvalid { .. } => Standing::TokenRefused(Refused::Invalid),
+            Reject::DoubleSpent { .. } => Standing::TokenRefused(Refused::Spent),
+            Reject::RateLimited { retry_after_s } => Standing::TooMuch { retry_after_s },
+            _ => Standing::Answered,
+        }
     }
 
     fn encode(body: ResponseBody) -> Result<Vec<u8>, Problem> {
@@ -100,6 +135,19 @@ impl Service for Accounts {
 
     fn unavailable(retry_after_s: u32) -> AccountResponseBody {
         AccountResponseBody::Rejected(AccountReject::Unavailable { retry_after_s })
+    }
+
+    fn standing(answer: &AccountResponseBody) -> Standing {
+        let AccountResponseBody::Rejected(reject) = answer else {
+            return Standing::Answered;
+        };
+        match *reject {
+            AccountReject::TokenRequired { price, .. } => Standing::TokenRequired(price.class),
+            AccountReject::TokenInvalid { .. } => Standing::TokenRefused(Refused::Invalid),
+            AccountReject::DoubleSpent { .. } => Standing::TokenRefused(Refused::Spent),
+            AccountReject::RateLimited { retry_after_s } => Standing::TooMuch { retry_after_s },
+            _ => Standing::Answered,
+        }
     }
 
     fn encode(body: AccountResponseBody) -> Result<Vec<u8>, Problem> {

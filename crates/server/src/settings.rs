@@ -6,8 +6,9 @@ use crate::clock::{Clock, SystemClock};
 use axum::http::HeaderName;
 use sordino_accounts::Registration;
 use sordino_limiter::{Budgets, PrefixLengths};
-use sordino_wire::Domain;
+use sordino_tokens::{Operation, Price, PriceList};
 use sordino_wire::limits::{MAX_BODY_BYTES, STREAM_ENTRY_DAYS};
+use sordino_wire::{Domain, TokenClass};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -20,6 +21,9 @@ pub const DEV_DATA_DIR: &str = "sordino-data";
 
 /// The work that a development server asks of who registers: what takes no time.
 const DEV_DIFFICULTY_BITS: u8 = 8;
+
+/// What things cost at a development server. [`small_prices`] once clients draw tokens.
+const DEV_PRICES: fn() -> PriceList = free_prices;
 
 /// Under which domain the server serves. It cannot be changed later: streams, pseudonyms and
 /// signatures name it.
@@ -87,6 +91,78 @@ pub enum ClientAddress {
     Header(HeaderName),
 }
 
+/// Tokens: what things cost, and how tokens are issued.
+#[derive(Clone, Debug)]
+pub struct TokenSettings {
+    /// What things cost.
+    pub prices: PriceList,
+    /// Tokens of the class `write` that an account draws per epoch, all at once.
+    pub write_batch: usize,
+    /// The same of the class `contact`.
+    pub contact_batch: usize,
+    /// How long epochs are. `None`: the fewer accounts draw, the longer (30, 7, 1 days).
+    pub epoch_s: Option<u64>,
+    /// What clients without an account get. `None`: nothing, and no keys of their types.
+    pub public: Option<PublicQuota>,
+}
+
+/// Tokens for clients without an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicQuota {
+    /// For all of them together.
+    pub tokens_per_hour: u32,
+    /// For one network, where networks are known.
+    pub tokens_per_network_per_hour: u32,
+}
+
+impl TokenSettings {
+    pub(crate) fn batch(&self, class: TokenClass) -> usize {
+        match class {
+            TokenClass::Write => self.write_batch,
+            TokenClass::Contact => self.contact_batch,
+        }
+    }
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            prices: PriceList::default(),
+            write_batch: 100,
+            contact_batch: 50,
+            epoch_s: None,
+            public: None,
+        }
+    }
+}
+
+/// A price list by which everything is free. The machinery is the same: keys, terms, drawing.
+pub fn free_prices() -> PriceList {
+    Operation::ALL
+        .iter()
+        .fold(PriceList::default(), |list, operation| {
+            // Nothing is refused of a price of nothing.
+            list.clone().with(*operation, Price::Free).unwrap_or(list)
+        })
+}
+
+/// A price list for development: everything that has a price costs one token.
+pub fn small_prices() -> PriceList {
+    Operation::ALL
+        .iter()
+        .fold(PriceList::default(), |list, operation| {
+            let price = match list.price(*operation) {
+                Price::Free => Price::Free,
+                Price::Tokens { class, per, .. } => Price::Tokens {
+                    class,
+                    tokens: 1,
+                    per,
+                },
+            };
+            list.clone().with(*operation, price).unwrap_or(list)
+        })
+}
+
 /// Everything a server is started with.
 #[derive(Clone)]
 pub struct ServerConfig {
@@ -104,6 +180,10 @@ pub struct ServerConfig {
     pub behind_proxy: bool,
     /// Bounds on work and memory.
     pub limits: Limits,
+    /// Prices, batches, epochs.
+    pub tokens: TokenSettings,
+    /// Where numbers for the operator are served, if anywhere: on loopback.
+    pub metrics: Option<SocketAddr>,
     /// How much is too much, of whom.
     pub budgets: Budgets,
     /// Where clients' addresses are.
@@ -133,6 +213,8 @@ impl ServerConfig {
             tls: None,
             behind_proxy: false,
             limits: Limits::default(),
+            tokens: TokenSettings::default(),
+            metrics: None,
             budgets: Budgets::default(),
             client_address: ClientAddress::Peer,
             prefix_lengths: PrefixLengths::default(),
@@ -163,6 +245,10 @@ impl ServerConfig {
         Self {
             registration: Registration::ProofOfWork {
                 difficulty_bits: DEV_DIFFICULTY_BITS,
+            },
+            tokens: TokenSettings {
+                prices: DEV_PRICES(),
+                ..TokenSettings::default()
             },
             ..Self::new(DomainChoice::Listening, listen, data_dir)
         }

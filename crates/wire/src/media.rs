@@ -24,5 +24,7 @@ pub const ACCOUNTS: &str = "/accounts";
 pub const CONNECTION_REQUEST: &str = "/connection_request";
 /// What things cost, and the issuer's keys.
 pub const TOKEN_TERMS: &str = "/token_terms";
+/// Issuing tokens to clients without an account (RFC 9578 section 5).
+pub const TOKEN_REQUEST: &str = "/token-request";
 /// Publishing and fetching key-package sets.
 pub const GROUP_KEY_PACKAGES: &str = "/group_key_packages";

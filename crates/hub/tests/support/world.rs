@@ -121,10 +121,7 @@ impl World {
 
     /// One step against the store as it is.
     pub(crate) fn step(&mut self, bytes: &[u8], endpoint: Endpoint) -> Step {
-        let mut env = Env {
-            now_s: self.now_s,
-            rng: &mut self.rng,
-        };
+        let mut env = Env::new(self.now_s, &mut self.rng);
         self.hub.handle(bytes, endpoint, &self.store, &mut env)
     }
 

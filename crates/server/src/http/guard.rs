@@ -1,4 +1,5 @@
-//! Owns what stands around every request: a panic becomes an answer, and no cache keeps anything.
+//! Owns what stands around every request: a panic becomes an answer, and no cache keeps
+//! anything but what is everybody's.
 //!
 //! Invariant: whatever a handler does, the connection and the process go on.
 
@@ -24,8 +25,12 @@ pub(super) async fn respond(router: Router, request: Request<Incoming>) -> Respo
             Problem::Internal.into_response()
         }
     };
+    // What may be kept says so itself.
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+        .headers_mut()
+        .entry(CACHE_CONTROL)
+        .or_insert(no_store);
     response
 }
 

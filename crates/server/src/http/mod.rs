@@ -9,11 +9,13 @@ mod guard;
 mod live;
 mod network;
 mod problem;
+mod tokens;
 
 pub(crate) use body::BodyMemory;
 pub(crate) use connection::{Acceptor, accept};
 pub(crate) use network::Networks;
 pub(crate) use problem::Problem;
+pub(crate) use tokens::metrics_router;
 
 use crate::app::App;
 use crate::engine::NoAnswer;
@@ -24,6 +26,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use sordino_limiter::NetworkName;
 use sordino_wire::media;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +68,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             accounts(AccountEndpoint::ConnectionRequest),
         )
         .route(media::GROUP_KEY_PACKAGES, hub(Endpoint::GroupKeyPackages))
+        .route(media::TOKEN_TERMS, hub(Endpoint::TokenTerms))
+        .route(
+            sordino_tokens::media::DIRECTORY_PATH,
+            get(tokens::directory),
+        )
+        .route(media::TOKEN_REQUEST, post(tokens::issue))
         // Any: over HTTP/2 a WebSocket begins with CONNECT (RFC 8441).
         .route(media::STREAMS_LIVE, any(live::upgrade))
         .route(media::DS_DOMAIN, get(ds_domain))
@@ -92,14 +101,28 @@ async fn operation<S: Service>(
         .map_err(|_| Problem::Overloaded)?;
     let limits = &app.limits;
     let timeout = Duration::from_secs(limits.request_timeout_s);
+    let header_token = tokens::header_token(request.headers())?;
+    let network = client_network(&request);
     let limit_bytes = limits.body_bytes.min(S::MAX_BODY_BYTES);
     let received = body::receive(request.into_body(), limit_bytes, timeout, &app.bodies).await?;
     let mut stop = app.stop.clone();
     let bytes = received.bytes.clone();
-    let answer = app.engine.answer(service, bytes, endpoint, &mut stop);
-    let bytes = S::encode(answer.await.map_err(Problem::from)?)?;
+    let occasion = app.engine.occasion(network, header_token);
+    let answer = app
+        .engine
+        .answer(service, bytes, endpoint, &occasion, &mut stop);
+    let answer = answer.await.map_err(Problem::from)?;
+    let standing = S::standing(&answer);
     let octets = HeaderValue::from_static(media::OCTETS);
-    Ok(([(CONTENT_TYPE, octets)], bytes).into_response())
+    let mut response = ([(CONTENT_TYPE, octets)], S::encode(answer)?).into_response();
+    tokens::show_standing(app, standing, &mut response)?;
+    Ok(response)
+}
+
+/// From where a request comes, where that is known.
+fn client_network(request: &Request) -> Option<NetworkName> {
+    let known = request.extensions().get::<connection::ClientNetwork>();
+    known.and_then(|known| known.0)
 }
 
 /// Exactly the one media type, without parameters that would mean anything, not encoded.

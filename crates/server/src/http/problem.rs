@@ -13,12 +13,18 @@ const PROBLEM_JSON: &str = "application/problem+json";
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
+    /// The `Authorization` header is not one.
+    BadAuthorization,
     /// The body ended early or broke.
     BodyIncomplete,
     /// The body is over the limit.
     BodyTooLarge,
     /// The server failed.
     Internal,
+    /// No tokens are issued to clients without an account.
+    IssuanceClosed,
+    /// A token request is refused, with the status of its RFC.
+    TokenRequestRefused(u16),
     /// There is no such method at this address.
     MethodNotAllowed,
     /// There is no such address.
@@ -41,8 +47,13 @@ pub(crate) enum Problem {
 
 impl Problem {
     /// Status, code, detail.
-    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
+            Self::BadAuthorization => (
+                StatusCode::BAD_REQUEST,
+                "bad_authorization",
+                "The Authorization header is not one with a private token.",
+            ),
             Self::BodyIncomplete => (
                 StatusCode::BAD_REQUEST,
                 "body_incomplete",
@@ -57,6 +68,16 @@ impl Problem {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "The server failed. Repeating the same request is safe.",
+            ),
+            Self::IssuanceClosed => (
+                StatusCode::FORBIDDEN,
+                "issuance_closed",
+                "This hub issues tokens through accounts alone.",
+            ),
+            Self::TokenRequestRefused(status) => (
+                token_request_status(status),
+                "token_request_refused",
+                "The token request is refused.",
             ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -110,7 +131,9 @@ impl Problem {
     fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
             Self::Overloaded | Self::Stopping => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
-            Self::RateLimited(retry_after_s) => Some((RETRY_AFTER, HeaderValue::from(retry_after_s))),
+            Self::RateLimited(retry_after_s) => {
+                Some((RETRY_AFTER, HeaderValue::from(retry_after_s)))
+            }
             // What is left of the body is not read.
             Self::BodyTooLarge | Self::RequestTimeout => {
                 Some((CONNECTION, HeaderValue::from_static("close")))
@@ -118,6 +141,11 @@ impl Problem {
             _ => None,
         }
     }
+}
+
+/// RFC 9578 section 5.2, and the batch draft.
+fn token_request_status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl IntoResponse for Problem {
