@@ -5,10 +5,10 @@
 
 use super::stream::check_wait;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, read_page, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
 use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery, sha256};
+use sordino_effects::{Records, address, read_page, version_of};
 use sordino_wire::limits::{
     MAX_INBOX_DAYS, MAX_INBOX_DELIVERIES, MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES,
 };
