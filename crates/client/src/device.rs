@@ -7,13 +7,12 @@ use crate::entropy::Entropy;
 use crate::error::{ClientError, Result, VaultError};
 use crate::records::{DeviceRecord, FORMAT, UserSecretRecord};
 use sordino_crypto::{
-    ClientSecret, HpkePrivateKey, SigningKey, Slot, UserSecret, check_client_credential,
-    hpke_generate, make_client_credential, make_connection_key, make_credential,
-    make_identity_link, sha256,
+    ClientSecret, HpkePrivateKey, SigningKey, Slot, UserSecret, hpke_generate,
+    make_client_credential, make_connection_key, make_credential, make_identity_link, sha256,
 };
 use sordino_wire::{
-    ClientCredential, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink, PseudonymousCredential,
-    Secret32, SetTag, SignedConnectionKey, encode,
+    ClientCredential, DeviceTag, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink,
+    PseudonymousCredential, Secret32, SetTag, SignedConnectionKey, encode,
 };
 
 /// One device of a user.
@@ -47,31 +46,6 @@ impl Device {
             credential,
             account_key: Some(account_key),
             connection_key: hpke_generate(&mut entropy.clone())?.0,
-        })
-    }
-
-    /// A further device, with what another one of the user handed over.
-    pub(crate) fn further(
-        client_key: SigningKey,
-        credential: ClientCredential,
-        user_secrets: Vec<UserSecretRecord>,
-        connection_key: HpkePrivateKey,
-        entropy: &Entropy,
-    ) -> Result<Self> {
-        check_client_credential(&credential).map_err(|_| ClientError::BadHandover)?;
-        if credential.signature_key != client_key.public() || user_secrets.is_empty() {
-            return Err(ClientError::BadHandover);
-        }
-        Ok(Self {
-            user_secrets: user_secrets
-                .into_iter()
-                .map(|record| (record.number, UserSecret::new(record.secret)))
-                .collect(),
-            client_secret: ClientSecret::new(Secret32::new(entropy.array())),
-            client_key,
-            credential,
-            account_key: None,
-            connection_key,
         })
     }
 
@@ -162,18 +136,8 @@ impl Device {
     }
 
     /// What names this device within a key-package set.
-    pub(crate) fn set_device_tag(&self, set_tag: SetTag) -> Result<[u8; 16]> {
+    pub(crate) fn set_device_tag(&self, set_tag: SetTag) -> Result<DeviceTag> {
         Ok(self.client_secret.set_device_tag(set_tag)?)
-    }
-
-    /// Certifies a further device.
-    pub(crate) fn certify(
-        &self,
-        client: &IdentifierUri,
-        client_key: &sordino_wire::SignatureKey,
-    ) -> Result<ClientCredential> {
-        let account_key = self.account_key.as_ref().ok_or(ClientError::NoAccountKey)?;
-        crate::handover::certify(&self.credential.user, client, client_key, account_key)
     }
 
     /// The number of the newest user secret.

@@ -165,7 +165,7 @@ impl Core {
         let mut fresh = 0usize;
         for set in state.sets.iter() {
             let own = device.set_device_tag(set.set_tag)?;
-            let has_own = set.device_tags.iter().any(|tag| tag.0 == own);
+            let has_own = set.device_tags.iter().any(|tag| *tag == own);
             let place = match has_own {
                 true => None,
                 false => find_place(secret, user, number, set.last_day, &set.set_tag)?,
