@@ -17,7 +17,7 @@ use crate::error::{ClientError, Result, VaultError};
 use crate::events::EventSink;
 use crate::people::book::Book;
 use crate::people::tend::Schedule;
-use crate::raw::RequestHook;
+use crate::raw::{HookContext, RequestHook};
 use crate::records::{
     DEVICE, DeviceRecord, INDEX, IndexRecord, external_name, keys_name, message_name, state_name,
 };
@@ -221,6 +221,11 @@ impl Core {
         *self.hook.write().unwrap_or_else(PoisonError::into_inner) = hook;
     }
 
+    fn hook(&self) -> Option<RequestHook> {
+        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner);
+        hook.clone()
+    }
+
     /// The hub's time.
     pub(crate) fn now_s(&self) -> u64 {
         self.hub_time.now_s(self.clock.as_ref())
@@ -243,11 +248,7 @@ impl Core {
 
     /// Runs a closure with what it takes to make requests.
     pub(crate) fn with_tools<T>(&self, run: impl FnOnce(&Tools<'_>) -> T) -> T {
-        let hook = self
-            .hook
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let hook = self.hook();
         run(&Tools {
             device: &self.device(),
             entropy: &self.entropy,
@@ -387,9 +388,17 @@ impl Core {
     pub(crate) async fn ask(
         &self,
         endpoint: Endpoint,
-        body: RequestBody,
+        mut body: RequestBody,
         wait_s: u16,
     ) -> Result<ResponseBody> {
+        if let Some(hook) = self.hook() {
+            let context = HookContext {
+                group_id: GroupId([0; 16]),
+                leaf_key: None,
+                epoch: 0,
+            };
+            hook(&mut body, &context);
+        }
         let occasion = Occasion {
             hub_domain: &self.hub_domain,
             group_id: GroupId([0; 16]),

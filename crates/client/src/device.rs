@@ -218,12 +218,9 @@ mod tests {
         let entropy = Entropy::new(Some([1; 32])).unwrap();
         let user = IdentifierUri::new("mimi://a.example/u/alice").unwrap();
         let first = Device::first(&user, &entropy).unwrap();
-        let key = SigningKey::from_seed(&entropy.array());
-        let client = client_uri(&user, &entropy).unwrap();
-        let credential = first.certify(&client, &key.public()).unwrap();
-        let connection_key = HpkePrivateKey::from_bytes(&[5; 32]).unwrap();
-        let secrets = first.user_secret_records();
-        let second = Device::further(key, credential, secrets, connection_key, &entropy).unwrap();
+        let mut record = first.record();
+        record.client_secret = Secret32::new(entropy.array());
+        let second = Device::load(record).unwrap();
         let domain = Domain::new("hub.example").unwrap();
         let slot = Slot::Group {
             user_secret_number: 0,

@@ -28,3 +28,13 @@ pub type RequestHook = Arc<dyn Fn(&mut RequestBody, &HookContext<'_>) + Send + S
 pub async fn traces(client: &crate::Client) -> crate::Result<Vec<Trace>> {
     client.core.traces().await
 }
+
+/// Hands a connection request on to somebody for whom it is not, as a disloyal recipient can.
+pub fn forward_request(
+    from: &crate::Client,
+    id: crate::RequestId,
+    to: &crate::Client,
+) -> crate::Result<()> {
+    let waiting = from.core.waiting_request(id)?;
+    to.core.take_forwarded(waiting)
+}

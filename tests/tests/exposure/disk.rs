@@ -4,7 +4,7 @@ use crate::burglar::lengths;
 use crate::database::Database;
 use crate::play::{Played, play};
 use crate::search::Search;
-use crate::world::{Known, World, say};
+use crate::world::{Known, World, add, say};
 use sordino_wire::padding::padded_size;
 use std::collections::BTreeSet;
 
@@ -122,13 +122,10 @@ async fn the_disk_shows_nothing_of_a_conversation() {
 
 /// Makes a group whose records are in larger classes.
 async fn crowd(world: &World, played: &mut Played) {
-    let mut sets = Vec::new();
     for number in 0..16 {
         let member = world.user(&format!("member-{number}")).await;
-        let user = played.clients[0].credential().user.clone();
-        sets.push(member.key_package_set(&user).await.unwrap());
+        add(&played.groups[0], &member, &mut played.known).await;
     }
-    played.groups[0].add_users(sets).await.unwrap();
     say(
         &played.groups[0],
         &"many words ".repeat(999),

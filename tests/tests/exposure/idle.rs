@@ -1,6 +1,7 @@
 //! Memory does not depend on how many groups there are in which nothing happens.
 
-use sordino_client::{Client, ClientConfig, GroupSettings, HubAddress, IdentifierUri};
+use crate::world::register;
+use sordino_client::{ClientConfig, GroupSettings, HubAddress};
 use sordino_server::{DomainChoice, Server, ServerConfig};
 use sordino_wire::Domain;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -93,9 +94,9 @@ async fn create(server: &ServerProcess, folder: &Path, groups: usize) {
         };
         let vault = folder.join(format!("{maker}-{groups}.vault"));
         let config = ClientConfig::new(vault, [7; 32], hub);
-        let user = IdentifierUri::new(format!("mimi://{DOMAIN}/u/{maker}")).unwrap();
+        let name = format!("maker-{maker}-{groups}");
         makers.spawn(async move {
-            let client = Client::create_user(config, &user).await.unwrap();
+            let client = register(config, &name).await;
             for _ in 0..groups / 4 {
                 client.create_group(GroupSettings::closed()).await.unwrap();
             }

@@ -4,7 +4,7 @@
 
 use crate::hostile::trio;
 use crate::refused::{spoiled, thief, with_proof};
-use crate::support::{World, add, drain, ear_key, evidence, exchange, recoveries, texts};
+use crate::support::{World, add, drain, ear_key, evidence, exchange, recoveries, register, texts};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sordino_client::{
@@ -47,7 +47,7 @@ impl LyingHub {
     async fn user(&self, world: &World, name: &str) -> Client {
         let mut config = world.client_config(name);
         config.hub.url = format!("http://{}", self.address);
-        Client::create_user(config, &world.uri(name)).await.unwrap()
+        register(config, name).await
     }
 
     fn deliver(&self, commit: &DeliveredCommit, ear_key: &Secret32) {

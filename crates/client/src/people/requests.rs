@@ -161,6 +161,14 @@ impl Core {
         fitting.next().ok_or(ClientError::NoSuchRequest)
     }
 
+    /// A request that somebody handed on; see [`crate::raw::forward_request`].
+    pub(crate) fn take_forwarded(&self, waiting: WaitingRequest) -> Result<()> {
+        self.change_requests(&mut Batch::default(), |record| {
+            record.waiting.push(waiting);
+            Ok(())
+        })
+    }
+
     /// The request that a contact's connection began with.
     pub(crate) fn request_of(&self, request_id: Digest) -> Result<Option<WaitingRequest>> {
         let waiting = self.requests()?.waiting.into_iter();
