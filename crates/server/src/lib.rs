@@ -28,6 +28,7 @@ mod engine;
 mod error;
 mod folder;
 mod http;
+mod invitations;
 mod keys;
 mod maintenance;
 mod random;
@@ -46,6 +47,7 @@ pub use config::{
     RegistrationChoice, RetentionSection, TlsSection, key_place,
 };
 pub use error::{MaintenanceError, StartError};
+pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, invitations};
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{

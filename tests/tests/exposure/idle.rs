@@ -76,9 +76,9 @@ impl Drop for ServerProcess {
 async fn serve(data_dir: &Path) {
     let domain = DomainChoice::Named(Domain::new(DOMAIN).unwrap());
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let running = Server::start(ServerConfig::new(domain, listen, data_dir))
-        .await
-        .unwrap();
+    let mut config = ServerConfig::new(domain, listen, data_dir);
+    config.registration = ServerConfig::local(data_dir).registration;
+    let running = Server::start(config).await.unwrap();
     println!("{LISTENING}{}", running.local_addr());
     let told = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     told.await.unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! Owns a conversation in which everything happens that leaves something behind.
 
-use crate::world::{Known, World, add, connect, note, say, settle};
+use crate::world::{Known, World, add, note, say, settle};
 use sordino_client::{Client, Group, GroupSettings, NewDevice};
 
 /// What a play leaves: the devices are still there.
@@ -83,7 +83,6 @@ async fn invited(all: &[&Client; 4], known: &mut Known) -> Group {
 
 /// A connection with a further device; then a deleted group.
 async fn further(world: &World, all: &[&Client; 4], known: &mut Known, suffix: &str) -> Group {
-    connect(all[0], all[2]).await;
     let contact = all[0].contact(&all[2].credential().user).await.unwrap();
     let group = contact.group.unwrap();
     let at_cass = all[2].group(group.id()).await.unwrap();
