@@ -8,6 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const TEST: &str = "idle::memory_does_not_grow_with_groups";
 /// Names the data folder to the process that is to be the server.
@@ -85,6 +86,8 @@ async fn serve(data_dir: &Path) {
     running.shutdown().await;
 }
 
+static MAKERS: AtomicUsize = AtomicUsize::new(0);
+
 async fn create(server: &ServerProcess, folder: &Path, groups: usize) {
     let mut makers = tokio::task::JoinSet::new();
     for maker in 0..4 {
@@ -94,7 +97,8 @@ async fn create(server: &ServerProcess, folder: &Path, groups: usize) {
         };
         let vault = folder.join(format!("{maker}-{groups}.vault"));
         let config = ClientConfig::new(vault, [7; 32], hub);
-        let name = format!("maker-{maker}-{groups}");
+        let number = MAKERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("maker-{number}");
         makers.spawn(async move {
             let client = register(config, &name).await;
             for _ in 0..groups / 4 {
