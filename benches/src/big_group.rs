@@ -286,10 +286,7 @@ impl BigGroup {
             epoch: self.group.epoch().as_u64(),
             sender_key: SenderKey::new(sender_key),
             body_hash: sha256(&encode(&body).unwrap()),
-            request: DsRequest {
-                body,
-                auth: Authentication::Possession,
-            },
+            request: DsRequest::free(body, Authentication::Possession),
         }
     }
 

@@ -3,18 +3,15 @@
 //! Invariant: everything that it is stands in its vault; opening the vault again continues where it
 //! stopped.
 
-use crate::core::{ClientConfig, Core, open_vault, outcome};
-use crate::device::{Device, client_uri};
+use crate::core::{ClientConfig, Core, outcome};
 use crate::engine::external::Entrance;
 use crate::engine::state::{GroupKind, LoadedGroup};
-use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::EventStream;
 use crate::group::Group;
-use crate::handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
+use crate::handover::{LeafGrant, LeafRequest};
 use crate::mls::group_id as mls_group_id;
-use crate::people::account_request::done;
 use crate::raw::RequestHook;
 use crate::records::{GenerationRecord, Purpose};
 use crate::settings::GroupSettings;
@@ -22,11 +19,10 @@ use crate::slots;
 use crate::transport::Endpoint;
 use openmls::prelude::{GroupEpoch, JoinProposal};
 use openmls_memory_storage::MemoryStorage;
-use sordino_crypto::{GroupSecret, HpkePrivateKey, SigningKey};
 use sordino_rules::key_package_lifetime;
 use sordino_wire::{
-    AccountRequestBody, ClientCredential, GroupId, HandshakeBytes, IdentifierUri, InviteLink,
-    KeyPackageEntry, List, ProposalsRequest, Reject, RequestBody, Secret32,
+    ClientCredential, GroupId, HandshakeBytes, InviteLink, List, ProposalsRequest, Reject,
+    RequestBody, Secret32,
 };
 use std::sync::Arc;
 
@@ -94,21 +90,6 @@ impl Client {
         }
     }
 
-    /// This device's KeyPackage for a group that a sibling device is in, so that the sibling can
-    /// add it with [`Group::add_own_devices`].
-    pub async fn key_package_for(&self, group: &GroupHandover) -> Result<KeyPackageEntry> {
-        slots::reserve_as_sibling(&self.core.vault, &group.slot, group.group_id)?;
-        let made = self
-            .core
-            .make_key_package(
-                group.slot.clone(),
-                Purpose::Sibling(group.group_id),
-                key_package_lifetime(self.core.now_s()),
-            )
-            .await?;
-        Ok(made.entry)
-    }
-
     /// Makes a group with this device as its only member.
     pub async fn create_group(&self, settings: GroupSettings) -> Result<Group> {
         for _ in 0..3 {
@@ -157,36 +138,6 @@ impl Client {
             .enter_group(link.group_id, slot, generation, entrance)
             .await?;
         Ok(self.at(link.group_id))
-    }
-
-    /// Asks a sibling's consent to come into one of the user's groups.
-    pub fn leaf_request(&self, group: &GroupHandover) -> Result<LeafRequest> {
-        let domain = crate::device::domain_of(&self.credential().user)?;
-        let leaf = self.core.device().leaf(&domain, &group.slot, 0)?;
-        Ok(LeafRequest {
-            group_id: group.group_id,
-            slot: group.slot.clone(),
-            leaf_key: leaf.key.public(),
-        })
-    }
-
-    /// Comes into one of the user's groups with a sibling's consent.
-    pub async fn join_as_new_device(&self, grant: LeafGrant) -> Result<Group> {
-        if grant.hub_domain != self.core.hub_domain {
-            return Err(ClientError::OtherHub);
-        }
-        slots::reserve_as_sibling(&self.core.vault, &grant.slot, grant.group_id)?;
-        let secret = GroupSecret::new(grant.group_secret.duplicate());
-        let generation = GenerationRecord {
-            generation: grant.generation,
-            ear_key: secret.ear_key()?.secret().duplicate(),
-            group_secret: Some(grant.group_secret),
-        };
-        let entrance = Entrance::NewDevice(grant.proof);
-        self.core
-            .enter_group(grant.group_id, grant.slot, generation, &entrance)
-            .await?;
-        Ok(self.at(grant.group_id))
     }
 
     /// Asks the members to add this user: a proposal that any of them may commit. The Welcome
@@ -249,31 +200,6 @@ impl Client {
         Err(ClientError::Contended)
     }
 
-    /// Certifies a further device and hands it what it needs. Only the device that holds the
-    /// account key can.
-    pub async fn link_device(&self, request: &LinkRequest) -> Result<DeviceHandover> {
-        if request.user != self.credential().user {
-            return Err(ClientError::BadHandover);
-        }
-        let mut groups = Vec::new();
-        for id in self.core.groups() {
-            let handover = self
-                .core
-                .view(id, |group, _| Ok(group_handover(group)))
-                .await?;
-            groups.extend(handover);
-        }
-        Ok(DeviceHandover {
-            user_secrets: self.core.device().user_secret_records(),
-            connection_key: Secret32::new(*self.core.device().connection_key()?.0.expose()),
-            credential: self
-                .core
-                .device()
-                .certify(&request.client, &request.client_key)?,
-            groups,
-        })
-    }
-
     /// Lets a hostile test client change bodies before they are signed.
     #[doc(hidden)]
     pub fn set_request_hook(&self, hook: Option<RequestHook>) {
@@ -288,77 +214,9 @@ fn access(link: &InviteLink) -> sordino_wire::GroupAccess {
     }
 }
 
-pub(crate) fn group_handover(group: &LoadedGroup) -> Option<GroupHandover> {
-    (group.state.status == GroupStatus::Active).then(|| GroupHandover {
-        hub_domain: group.keys.hub_domain.clone(),
-        group_id: group.keys.group_id,
-        slot: group.keys.slot.clone(),
-    })
-}
-
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client(..)")
-    }
-}
-
-/// A device that is not linked to its user yet.
-pub struct NewDevice {
-    config: ClientConfig,
-    entropy: Entropy,
-    vault: crate::vault::Vault,
-    client_key: SigningKey,
-    request: LinkRequest,
-}
-
-impl NewDevice {
-    /// Makes the device's key. Nothing is kept until it is linked.
-    pub async fn new(config: ClientConfig, user: &IdentifierUri) -> Result<Self> {
-        let (vault, entropy) = open_vault(&config)?;
-        let client_key = SigningKey::from_seed(&entropy.array());
-        let request = LinkRequest {
-            user: user.clone(),
-            client: client_uri(user, &entropy)?,
-            client_key: client_key.public(),
-        };
-        Ok(Self {
-            config,
-            entropy,
-            vault,
-            client_key,
-            request,
-        })
-    }
-
-    /// What to show to a device that is there.
-    pub fn link_request(&self) -> &LinkRequest {
-        &self.request
-    }
-
-    /// Becomes a client with what that device handed over.
-    pub async fn accept(self, handover: DeviceHandover) -> Result<(Client, Vec<GroupHandover>)> {
-        let credential = &handover.credential;
-        if credential.user != self.request.user || credential.client != self.request.client {
-            return Err(ClientError::BadHandover);
-        }
-        let device = Device::further(
-            self.client_key,
-            handover.credential,
-            handover.user_secrets,
-            HpkePrivateKey::from_bytes(handover.connection_key.expose())?,
-            &self.entropy,
-        )?;
-        let mut batch = crate::vault::Batch::default();
-        batch.put(crate::records::DEVICE, &device.record())?;
-        self.vault.commit(&batch)?;
-        let core = Core::assemble(self.config, self.vault, self.entropy, device)?;
-        let credential = core.device().credential().clone();
-        let body = |_: &_| Ok(AccountRequestBody::PutClient(credential.clone()));
-        done(core.account_request(body, 0).await?)?;
-        let client = Client {
-            core: Arc::new(core),
-        };
-        Ok((client, handover.groups))
     }
 }
 

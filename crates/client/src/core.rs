@@ -5,6 +5,10 @@
 
 use crate::clock::{Clock, HubTime};
 use crate::device::Device;
+use crate::devices::DevicesGroup;
+use crate::devices::facts::Facts;
+use crate::devices::shared::load_devices_group;
+use crate::devices::siblings::Asked;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::engine::tools::{Delays, Tools};
 use crate::entropy::Entropy;
@@ -25,6 +29,7 @@ use sordino_wire::{
 };
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, OnceCell};
@@ -109,7 +114,19 @@ impl Cell {
 pub(crate) struct Core {
     pub(crate) vault: Vault,
     pub(crate) transport: Transport,
-    device: RwLock<Arc<Device>>,
+    pub(crate) device: RwLock<Arc<Device>>,
+    /// What this user's devices share.
+    pub(crate) facts: Mutex<Facts>,
+    /// The group in which they tell each other.
+    pub(crate) devices_group: Mutex<Option<DevicesGroup>>,
+    /// When leaves were asked for.
+    pub(crate) asked: Asked,
+    /// Whose turn it is to act on what was heard there, to link, to remove.
+    pub(crate) devices_turn: tokio::sync::Mutex<()>,
+    pub(crate) link_turn: tokio::sync::Mutex<()>,
+    pub(crate) removal_turn: tokio::sync::Mutex<()>,
+    /// Whether the application was told that this device was removed.
+    pub(crate) cast_out: AtomicBool,
     pub(crate) entropy: Entropy,
     pub(crate) events: EventSink,
     pub(crate) hub_domain: Domain,
@@ -160,6 +177,8 @@ impl Core {
     ) -> Result<Self> {
         let index = vault.get(INDEX)?.unwrap_or_default();
         let book = Book::load(&vault)?;
+        let facts = Facts::load(&vault)?;
+        let devices_group = load_devices_group(&vault)?;
         Ok(Self {
             transport: Transport::new(&config.hub, &config.extra_roots)?,
             hub_domain: config.hub.domain,
@@ -182,6 +201,13 @@ impl Core {
             vault,
             entropy,
             device: RwLock::new(Arc::new(device)),
+            facts: Mutex::new(facts),
+            devices_group: Mutex::new(devices_group),
+            asked: Asked::default(),
+            devices_turn: tokio::sync::Mutex::new(()),
+            link_turn: tokio::sync::Mutex::new(()),
+            removal_turn: tokio::sync::Mutex::new(()),
+            cast_out: AtomicBool::new(false),
         })
     }
 
@@ -207,7 +233,8 @@ impl Core {
 
     /// How many devices this user has.
     pub(crate) fn device_count(&self) -> u8 {
-        1
+        let devices = self.known_devices().map_or(1, |devices| devices.len());
+        u8::try_from(devices).unwrap_or(u8::MAX)
     }
 
     /// What goes into requests.

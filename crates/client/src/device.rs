@@ -7,9 +7,8 @@ use crate::entropy::Entropy;
 use crate::error::{ClientError, Result, VaultError};
 use crate::records::{DeviceRecord, FORMAT, UserSecretRecord};
 use sordino_crypto::{
-    ClientSecret, HpkePrivateKey, SigningKey, Slot, UserSecret, check_client_credential,
-    hpke_generate, make_client_credential, make_connection_key, make_credential,
-    make_identity_link, sha256,
+    ClientSecret, HpkePrivateKey, SigningKey, Slot, UserSecret, hpke_generate,
+    make_client_credential, make_connection_key, make_credential, make_identity_link, sha256,
 };
 use sordino_wire::{
     ClientCredential, DeviceTag, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink,
@@ -47,31 +46,6 @@ impl Device {
             credential,
             account_key: Some(account_key),
             connection_key: hpke_generate(&mut entropy.clone())?.0,
-        })
-    }
-
-    /// A further device, with what another one of the user handed over.
-    pub(crate) fn further(
-        client_key: SigningKey,
-        credential: ClientCredential,
-        user_secrets: Vec<UserSecretRecord>,
-        connection_key: HpkePrivateKey,
-        entropy: &Entropy,
-    ) -> Result<Self> {
-        check_client_credential(&credential).map_err(|_| ClientError::BadHandover)?;
-        if credential.signature_key != client_key.public() || user_secrets.is_empty() {
-            return Err(ClientError::BadHandover);
-        }
-        Ok(Self {
-            user_secrets: user_secrets
-                .into_iter()
-                .map(|record| (record.number, UserSecret::new(record.secret)))
-                .collect(),
-            client_secret: ClientSecret::new(Secret32::new(entropy.array())),
-            client_key,
-            credential,
-            account_key: None,
-            connection_key,
         })
     }
 
@@ -166,16 +140,6 @@ impl Device {
         Ok(self.client_secret.set_device_tag(set_tag)?)
     }
 
-    /// Certifies a further device.
-    pub(crate) fn certify(
-        &self,
-        client: &IdentifierUri,
-        client_key: &sordino_wire::SignatureKey,
-    ) -> Result<ClientCredential> {
-        let account_key = self.account_key.as_ref().ok_or(ClientError::NoAccountKey)?;
-        crate::handover::certify(&self.credential.user, client, client_key, account_key)
-    }
-
     /// The number of the newest user secret.
     pub(crate) fn user_secret_number(&self) -> Result<u32> {
         self.user_secrets
@@ -254,12 +218,9 @@ mod tests {
         let entropy = Entropy::new(Some([1; 32])).unwrap();
         let user = IdentifierUri::new("mimi://a.example/u/alice").unwrap();
         let first = Device::first(&user, &entropy).unwrap();
-        let key = SigningKey::from_seed(&entropy.array());
-        let client = client_uri(&user, &entropy).unwrap();
-        let credential = first.certify(&client, &key.public()).unwrap();
-        let connection_key = HpkePrivateKey::from_bytes(&[5; 32]).unwrap();
-        let secrets = first.user_secret_records();
-        let second = Device::further(key, credential, secrets, connection_key, &entropy).unwrap();
+        let mut record = first.record();
+        record.client_secret = Secret32::new(entropy.array());
+        let second = Device::load(record).unwrap();
         let domain = Domain::new("hub.example").unwrap();
         let slot = Slot::Group {
             user_secret_number: 0,

@@ -85,6 +85,21 @@ pub enum ClientError {
     /// The device's account key is elsewhere.
     #[error("only the device that holds the account key can do this")]
     NoAccountKey,
+    /// The code of a new device is mistyped or cut short.
+    #[error("this is not a link code; copy the whole of it")]
+    BadLinkCode,
+    /// The code was good once.
+    #[error("the link code is too old, or was used; show a new one on the new device")]
+    LinkCodeExpired,
+    /// The new device did not answer.
+    #[error("the new device did not answer; is it still waiting?")]
+    LinkUnanswered,
+    /// The account has no such device.
+    #[error("the account has no such device")]
+    NoSuchDevice,
+    /// Another device is being removed.
+    #[error("another device is being removed; that comes first")]
+    RemovalUnderWay,
     /// The vault cannot be read or written.
     #[error(transparent)]
     Vault(#[from] VaultError),

@@ -188,6 +188,8 @@ pub enum Event {
         /// Whose.
         user: IdentifierUri,
     },
+    /// This device was removed from the account by another one, and is of no use any more.
+    DeviceRemoved,
     /// A Welcome was refused, since it did not come from the contact for whom its KeyPackage was.
     WelcomeRefused,
     /// This device is in a group now.

@@ -3,7 +3,6 @@
 //! Invariant: a method that changes the group returns when the change is durable at the hub and
 //! merged here, or with an error that says what became of it.
 
-use crate::client::{grant, group_handover};
 use crate::core::Core;
 use crate::engine::plan::Plan;
 use crate::engine::roster::resolve;
@@ -11,11 +10,9 @@ use crate::engine::send::message_of;
 use crate::engine::state::GroupKind;
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Message, Person};
-use crate::handover::{GroupHandover, LeafGrant, LeafRequest};
 use crate::records::{MessageRecord, Trouble, message_name};
 use sordino_wire::{
-    Bytes, GroupId, IdentifierUri, InviteLink, KeyPackageEntry, LeafOperation, MemberContent,
-    PolicySummary,
+    Bytes, GroupId, IdentifierUri, InviteLink, KeyPackageEntry, MemberContent, PolicySummary,
 };
 use std::sync::Arc;
 
@@ -326,32 +323,6 @@ impl Group {
                     generation: membership.position.generation,
                     agrees: same_tree && same_epoch,
                 })
-            })
-            .await
-    }
-
-    /// What a further device of this user needs to come in.
-    pub async fn handover(&self) -> Result<GroupHandover> {
-        self.core
-            .view(self.id, |group, _| {
-                group_handover(group).ok_or(ClientError::Inactive(group.state.status))
-            })
-            .await
-    }
-
-    /// Consents to another device of this user coming in by itself.
-    pub async fn grant_leaf(&self, request: &LeafRequest) -> Result<LeafGrant> {
-        self.core
-            .view(self.id, |group, tools| {
-                group.require_active()?;
-                if request.group_id != group.id() || request.slot != group.keys.slot {
-                    return Err(ClientError::BadHandover);
-                }
-                let leaf = group.leaf(tools.device)?;
-                let index = group.own_index()?;
-                let operation = LeafOperation::ExternalJoin;
-                let proof = group.leaf_proof(operation, &request.leaf_key, &leaf, index)?;
-                grant(group, request, proof)
             })
             .await
     }

@@ -157,7 +157,11 @@ impl Core {
                 let used = self.take_answer(group, question, &key_object).await?;
                 Ok(if used { Taken::Served } else { Taken::Done })
             }
-            Some(InboxDelivery::Deposit(_)) | None => Ok(Taken::Done),
+            Some(InboxDelivery::Deposit(contents)) => {
+                self.take_deposit(id, contents.as_slice())?;
+                Ok(Taken::Done)
+            }
+            None => Ok(Taken::Done),
         }
     }
 

@@ -8,9 +8,7 @@
 
 mod common;
 use common::{World, add, assert_together, drain, names, settle, texts};
-use sordino_client::{
-    ClientError, Event, GroupSettings, NewDevice, Reject, link_from_text, link_to_text,
-};
+use sordino_client::{ClientError, Event, GroupSettings, Reject, link_from_text, link_to_text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_invite_unidentified_then_identified() {
@@ -113,61 +111,5 @@ async fn somebody_asks_to_be_added() {
     settle(&[&bob]).await;
     assert_eq!(texts(&at_bob).await, ["after"]);
     assert_together(&[&at_alice, &at_bob]).await;
-    world.hub.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn further_devices() {
-    let world = World::start().await;
-    let alice = world.user("alice").await;
-    let bob = world.user("bob").await;
-    let at_bob = bob.create_group(GroupSettings::closed()).await.unwrap();
-    let at_alice = add(&at_bob, &alice).await;
-    let other = bob.create_group(GroupSettings::closed()).await.unwrap();
-    let other_at_alice = add(&other, &alice).await;
-
-    // A second device of alice comes into one group by itself and is added to another.
-    let new = NewDevice::new(world.config("alice2"), &world.uri("alice"))
-        .await
-        .unwrap();
-    let handover = alice.link_device(new.link_request()).await.unwrap();
-    let (alice2, groups) = new.accept(handover).await.unwrap();
-    let of = |id| {
-        groups
-            .iter()
-            .find(move |group| group.group_id() == id)
-            .unwrap()
-    };
-    let request = alice2.leaf_request(of(at_alice.id())).unwrap();
-    let grant = at_alice.grant_leaf(&request).await.unwrap();
-    let at_alice2 = alice2.join_as_new_device(grant).await.unwrap();
-    let entry = alice2.key_package_for(of(other.id())).await.unwrap();
-    other_at_alice.add_own_devices(vec![entry]).await.unwrap();
-    settle(&[&alice, &alice2, &bob]).await;
-    let other_at_alice2 = alice2.group(other.id()).await.unwrap();
-
-    at_alice2.send(b"from my other device").await.unwrap();
-    settle(&[&alice, &bob]).await;
-    assert_eq!(texts(&at_bob).await, ["from my other device"]);
-    assert_eq!(names(&at_bob).await, ["alice", "alice", "bob"]);
-    assert_eq!(names(&other_at_alice2).await, ["alice", "alice", "bob"]);
-    let users: std::collections::BTreeSet<_> = at_bob
-        .members()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|person| person.user_pseudonym)
-        .collect();
-    assert_eq!(users.len(), 2);
-    assert_together(&[&at_alice, &at_alice2, &at_bob]).await;
-    assert_together(&[&other, &other_at_alice, &other_at_alice2]).await;
-
-    let lost = at_alice2.own().await.unwrap();
-    at_alice
-        .remove_own_devices(vec![lost.client_pseudonym])
-        .await
-        .unwrap();
-    settle(&[&alice, &bob]).await;
-    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
     world.hub.shutdown().await;
 }

@@ -9,9 +9,9 @@ use crate::admit::Admitted;
 use crate::authenticate::Who;
 use crate::outcome::Refusal;
 use crate::pay::pay_price;
-use crate::records::Records;
 use crate::state::{GroupState, OpenedHead};
 use crate::{Env, HubShared};
+use sordino_effects::Records;
 use sordino_effects::{Subject, TooMuch};
 use sordino_wire::{IdentifierUri, InboxId, PricedOperation, Reject};
 

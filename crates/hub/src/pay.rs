@@ -5,9 +5,9 @@
 
 use crate::admit::Admitted;
 use crate::outcome::Refusal;
-use crate::records::Records;
 use crate::state::GroupState;
 use crate::{Env, HubShared};
+use sordino_effects::Records;
 use sordino_effects::{Bill, Paid, Unpaid};
 use sordino_wire::{JoinRule, PricedOperation, Reject, RequestBody, ResponseBody, TokenPrice};
 

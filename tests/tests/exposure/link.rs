@@ -26,10 +26,8 @@ async fn information(hub: SocketAddr, link: &InviteLink) -> ExternalCommitInform
         group_id: link.group_id,
         ear_key: link.ear_key.duplicate(),
     };
-    let request = DsRequest {
-        body: RequestBody::ExternalCommitInformation(access),
-        auth: Authentication::Possession,
-    };
+    let body = RequestBody::ExternalCommitInformation(access);
+    let request = DsRequest::free(body, Authentication::Possession);
     let head = format!("POST {}", media::EXTERNAL_COMMIT_INFORMATION);
     let answer = exchange(hub, &head, &request.encode().unwrap()).await;
     let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;

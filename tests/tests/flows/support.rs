@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub const DAY_S: u64 = 86_400;
-const HUB: &str = "hub.example.org";
+pub const HUB: &str = "hub.example.org";
 
 pub struct World {
     hub: Option<Running>,

@@ -122,7 +122,7 @@ fn the_signature_covers_provider_account_device_time_nonce_and_body() {
             nonce: tbs.nonce,
             signature: signature(&signed),
         };
-        let bytes = AccountRequest { body: body(), auth }.encode().unwrap();
+        let bytes = AccountRequest::free(body(), auth).encode().unwrap();
         let refused = world.refused(&bytes, Endpoint::Accounts);
         assert_eq!(refused, AccountReject::BadAuthentication);
     }

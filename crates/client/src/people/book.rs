@@ -76,6 +76,7 @@ impl Core {
         let mut contact = known.duplicate()?;
         let value = change(&mut contact)?;
         batch.put(contact_name(&sha256(user.as_str().as_bytes())), &contact)?;
+        self.share_contact(batch, &contact)?;
         self.vault.commit(batch)?;
         book.contacts.insert(user.clone(), contact);
         Ok(value)
@@ -83,6 +84,16 @@ impl Core {
 
     /// Puts a contact in place of what was known of that user.
     pub(crate) fn put_contact(&self, batch: &mut Batch, contact: ContactRecord) -> Result<()> {
+        self.share_contact(batch, &contact)?;
+        self.put_contact_as_heard(batch, contact)
+    }
+
+    /// The same for what another device of this user has said.
+    pub(crate) fn put_contact_as_heard(
+        &self,
+        batch: &mut Batch,
+        contact: ContactRecord,
+    ) -> Result<()> {
         let mut book = self.book();
         let user = contact.user.clone();
         batch.put(contact_name(&sha256(user.as_str().as_bytes())), &contact)?;
@@ -98,6 +109,9 @@ impl Core {
 
     /// What a group is for.
     pub(crate) fn kind_of(&self, id: GroupId) -> GroupKind {
+        if self.is_devices_group(id) {
+            return GroupKind::Devices;
+        }
         self.book()
             .of_group(id)
             .map_or(GroupKind::Room, ContactRecord::kind)
@@ -120,6 +134,7 @@ impl Core {
         person.standing = if identity.user == own.user {
             match identity.account_key == own.account_key {
                 true => Standing::Own,
+                false if self.is_sibling(person) => Standing::Own,
                 false => Standing::Conflict,
             }
         } else if let Some(contact) = self.book().get(&identity.user) {

@@ -33,7 +33,18 @@ impl Core {
             true => self.sweep(group, step)?,
             false => Vec::new(),
         };
+        self.share_group(&mut step.batch, group)?;
         let control = step.control.take();
+        if let Some(Control::Said {
+            sender,
+            own: false,
+            content: MemberContent::Devices(message),
+        }) = &control
+            && self.is_devices_group(id)
+            && self.is_sibling(sender)
+        {
+            self.keep_heard(&mut step.batch, message.as_slice())?;
+        }
         let Some((user, control)) = self.affected(id, control, turned) else {
             return Ok(self.vault.commit(&step.batch)?);
         };

@@ -64,6 +64,7 @@ impl Core {
         };
         note(self.confirm_requests().await);
         note(self.settle_requests().await);
+        note(self.tend_devices().await);
         for due in self.due()? {
             note(self.tend_contact(&due).await);
         }
@@ -206,6 +207,18 @@ impl Core {
         let turns = self.schedule.turns.lock();
         let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry(user.clone()).or_default())
+    }
+
+    /// All pools are looked after before long: there is a device more, or one less.
+    pub(crate) fn fill_all_soon(&self) {
+        let users: Vec<IdentifierUri> = {
+            let book = self.book();
+            let connected = book.iter().filter(|contact| contact.is_connected());
+            connected.map(|contact| contact.user.clone()).collect()
+        };
+        for user in users {
+            self.fill_soon(&user);
+        }
     }
 
     fn later_s(&self, longest_s: u64) -> u64 {

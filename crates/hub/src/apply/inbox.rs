@@ -6,11 +6,10 @@
 use super::stream::check_wait;
 use crate::admit::Admitted;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, read_page, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared, limit};
 use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery, sha256};
-use sordino_effects::Settlement;
+use sordino_effects::{Records, Settlement, address, read_page, version_of};
 use sordino_wire::limits::{
     MAX_INBOX_DAYS, MAX_INBOX_DELIVERIES, MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES,
 };

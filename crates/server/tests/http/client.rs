@@ -152,7 +152,7 @@ impl Client {
 /// A request of the account world that nobody signs.
 pub(crate) fn account_bytes(body: AccountRequestBody) -> Vec<u8> {
     let auth = AccountAuthentication::Nobody;
-    AccountRequest { body, auth }.encode().unwrap()
+    AccountRequest::free(body, auth).encode().unwrap()
 }
 
 pub(crate) fn request(

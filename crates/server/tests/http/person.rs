@@ -153,7 +153,7 @@ impl Person {
             time_s: tbs.time_s,
             nonce: tbs.nonce,
         };
-        AccountRequest { body, auth }.encode().unwrap()
+        AccountRequest::free(body, auth).encode().unwrap()
     }
 
     pub(crate) async fn send(

@@ -21,7 +21,7 @@ proptest! {
         let body: RequestBody = sample(body);
         let auth: Authentication = sample(auth);
         prop_assert_eq!(body.node().encode(), encode(&body).unwrap());
-        let request = DsRequest { body, auth };
+        let request = DsRequest::free(body, auth);
         let bytes = request.encode().unwrap();
         let parsed = DsRequest::parse(&bytes).unwrap();
         prop_assert_eq!(parsed.body_bytes, encode(&request.body).unwrap());
