@@ -16,6 +16,7 @@ fn path(endpoint: Endpoint) -> &'static str {
         Endpoint::Streams => media::STREAMS,
         Endpoint::Inboxes => media::INBOXES,
         Endpoint::GroupKeyPackages => media::GROUP_KEY_PACKAGES,
+        Endpoint::TokenTerms => media::TOKEN_TERMS,
     }
 }
 

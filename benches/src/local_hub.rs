@@ -42,7 +42,7 @@ impl Written {
         let records = sizes(&changes.put);
         Self {
             largest: records.iter().copied().max().unwrap_or(0),
-            rows: records.len() + changes.append.len() + usize::from(changes.replay.is_some()),
+            rows: records.len() + changes.append.len() + changes.replay.len(),
             records: records.into_iter().sum(),
             entries: changes.append.iter().map(|a| a.value.len()).sum(),
             outcomes: changes.replay.iter().map(|r| r.value.len()).sum(),

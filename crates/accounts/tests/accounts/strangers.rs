@@ -64,9 +64,10 @@ fn written(world: &mut World, body: AccountRequestBody) -> (AccountResponseBody,
         put,
         delete,
         append,
+        spend,
         replay,
     } = &effects.changes;
-    assert!(replay.is_none() && delete.is_empty());
+    assert!(replay.is_empty() && spend.is_empty() && delete.is_empty());
     let mut sizes = vec![expect.len()];
     sizes.extend(put.iter().map(|put| put.value.len()));
     sizes.extend(append.iter().map(|append| append.value.len()));

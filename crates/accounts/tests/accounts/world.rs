@@ -101,7 +101,7 @@ impl World {
                 Step::Failed { fault, .. } => panic!("the service failed: {fault}"),
                 Step::Commit(effects) => match self.store.apply(effects.changes) {
                     Ok(()) => return through_wire(effects.reply),
-                    Err(Refused::Conflict | Refused::Replayed) => {}
+                    Err(Refused::Conflict | Refused::Replayed | Refused::Spent) => {}
                 },
             }
         }

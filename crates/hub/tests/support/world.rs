@@ -5,6 +5,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
 use sordino_effects::memory::{MemoryStore, Refused};
 use sordino_hub::{Endpoint, Env, Hub, HubConfig, Step};
+use sordino_limiter::{Attempt, Limits};
 use sordino_wire::{
     Authentication, Domain, DsRequest, DsResponse, GroupId, IdentityLink, IdentityRule, JoinRule,
     List, Outcome, POLICY_FORMAT, Permission, PolicySummary, Reject, RequestBody, ResponseBody,
@@ -23,6 +24,8 @@ pub(crate) struct World {
     pub(crate) now_s: u64,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) domain: Domain,
+    /// What counts how much is too much, in tests of that.
+    pub(crate) limits: Option<Arc<Limits>>,
     /// The group that actors are made for.
     pub(crate) group_id: GroupId,
     /// Identity links by leaf key: what reaches adders in key-package sets.
@@ -103,6 +106,7 @@ impl World {
             now_s,
             rng,
             domain,
+            limits: None,
             group_id: GroupId([7; 16]),
             links: HashMap::new(),
         }
@@ -121,19 +125,34 @@ impl World {
 
     /// One step against the store as it is.
     pub(crate) fn step(&mut self, bytes: &[u8], endpoint: Endpoint) -> Step {
+        let attempt = self.attempt();
+        self.step_of(attempt.as_ref(), bytes, endpoint)
+    }
+
+    /// One request, as what counts sees it.
+    fn attempt(&self) -> Option<Attempt> {
+        let limits = self.limits.as_ref()?;
+        Some(Attempt::new(Arc::clone(limits), None, self.now_s))
+    }
+
+    fn step_of(&mut self, attempt: Option<&Attempt>, bytes: &[u8], endpoint: Endpoint) -> Step {
         let mut env = Env::new(self.now_s, &mut self.rng);
+        if let Some(attempt) = attempt {
+            env.limiter = attempt;
+        }
         self.hub.handle(bytes, endpoint, &self.store, &mut env)
     }
 
     /// A request the way a server handles it: again after a conflict.
     pub(crate) fn handle(&mut self, bytes: &[u8], endpoint: Endpoint) -> ResponseBody {
+        let attempt = self.attempt();
         for _ in 0..ATTEMPTS {
-            match self.step(bytes, endpoint) {
+            match self.step_of(attempt.as_ref(), bytes, endpoint) {
                 Step::Answer(answer) | Step::Wait { answer, .. } => return through_wire(answer),
                 Step::Failed { fault, .. } => panic!("the hub failed: {fault}"),
                 Step::Commit(effects) => match self.store.apply(effects.changes) {
                     Ok(()) => return through_wire(effects.reply),
-                    Err(Refused::Conflict | Refused::Replayed) => {}
+                    Err(Refused::Conflict | Refused::Replayed | Refused::Spent) => {}
                 },
             }
         }
