@@ -117,9 +117,9 @@ pub enum StartError {
     /// Cryptography failed on our own data.
     #[error("cryptography failed on own data")]
     Crypto(#[from] sordino_crypto::CryptoError),
-    /// The issuer's keys do not come up.
-    #[error("the keys that tokens are issued with cannot be opened or made: {0}")]
-    TokenKeys(MaintenanceError),
+    /// Keys that change with time could not be brought up to date.
+    #[error("keys could not be brought up to date: {0}")]
+    Upkeep(MaintenanceError),
     /// A service does not come up on its keys.
     #[error("a service cannot start on these keys")]
     Service,

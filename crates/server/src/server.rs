@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::{MaintenanceError, StartError};
 use crate::folder::DataFolder;
 use crate::http::{Acceptor, Networks, accept, metrics_router, router};
-use crate::keys::{FileKeys, Keys, days_ahead};
+use crate::keys::{FileKeys, Keys, days_ahead, roll_windows};
 use crate::maintenance::{self, Maintenance, MaintenanceReport};
 use crate::mint::{self, Mint};
 use crate::random;
@@ -89,6 +89,7 @@ impl Server {
         let outer = opened.keys.outer;
         let services = services(&config, &domain, &opened.keys.signing, &outer)?;
         let hub_signature_key = services.hub.signature_key().clone();
+        roll_windows_at_start(&config, &outer, &opened.folder).await?;
         let mint = mint(&config, &domain, &outer, &opened.store).await?;
         let limits = limits(&config)?;
         let networks = Arc::new(Networks::new(
@@ -246,6 +247,20 @@ fn services(
     })
 }
 
+/// A server that was away has no window keys for the days ahead, which issuer keys are sealed under.
+async fn roll_windows_at_start(
+    config: &ServerConfig,
+    outer: &Arc<OuterKeys>,
+    folder: &DataFolder,
+) -> Result<(), StartError> {
+    let (outer, path) = (Arc::clone(outer), folder.window_keys());
+    let (now_s, ahead) = (config.clock.now_s(), days_ahead(config.stream_entry_days));
+    tokio::task::spawn_blocking(move || roll_windows(&outer, &path, now_s, ahead))
+        .await
+        .map_err(|_| StartError::Service)?
+        .map_err(StartError::Upkeep)
+}
+
 /// The mint with its keys, read or made.
 async fn mint(
     config: &ServerConfig,
@@ -257,7 +272,7 @@ async fn mint(
     let mint = Arc::new(mint.map_err(|_| StartError::Service)?);
     mint::rotate(&mint, store, config.clock.now_s())
         .await
-        .map_err(StartError::TokenKeys)?;
+        .map_err(StartError::Upkeep)?;
     Ok(mint)
 }
 
