@@ -73,6 +73,8 @@ pub(crate) struct Answer {
 impl Client {
     pub(crate) async fn connect(address: SocketAddr, version: Version) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
+        // Or each of many small requests waits for an acknowledgement.
+        stream.set_nodelay(true).unwrap();
         Self::over(stream, version).await
     }
 
