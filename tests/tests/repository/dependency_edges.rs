@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// A crate, and what it must not link. `*` at the end stands for any rest.
-const RULES: [(&str, &[&str]); 7] = [
+const RULES: [(&str, &[&str]); 8] = [
     (
         "sordino-wire",
         &[
@@ -44,6 +44,24 @@ const RULES: [(&str, &[&str]); 7] = [
             "sordino-hub",
             "sordino-server",
             "sordino-client",
+            "tokio",
+            "mio",
+            "axum",
+            "hyper",
+            "redb",
+        ],
+    ),
+    (
+        "sordino-tokens",
+        &[
+            "sordino-crypto",
+            "sordino-rules",
+            "sordino-store",
+            "sordino-hub",
+            "sordino-server",
+            "sordino-client",
+            "openmls*",
+            "privacypass",
             "tokio",
             "mio",
             "axum",

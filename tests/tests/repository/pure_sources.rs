@@ -56,7 +56,7 @@ struct Rule {
     allowed: &'static [Allowed],
 }
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 6] = [
     Rule {
         krate: "wire",
         allowed: &[],
@@ -67,6 +67,10 @@ const RULES: [Rule; 5] = [
     },
     Rule {
         krate: "rules",
+        allowed: &[],
+    },
+    Rule {
+        krate: "tokens",
         allowed: &[],
     },
     Rule {

@@ -2,8 +2,8 @@
 
 use crate::support::{DAY_S, NOW_S, epoch, key, private_key, rng};
 use sordino_tokens::{
-    ConsistencyPolicy, Directory, Epoch, Inconsistent, IssuerKeys, KeyPurpose, KeyTerms, ListedKey,
-    TokenClass, TokenType, parse_directory, plan,
+    ConsistencyPolicy, Directory, Epoch, Inconsistent, IssuerKeys, KeyTerms, ListedKey, TokenClass,
+    TokenType, parse_directory, plan,
 };
 
 const URI: &str = "/token-request";
@@ -395,10 +395,4 @@ fn keys_of_other_issuers_do_not_count() {
         });
     }
     assert_eq!(Client::new().check(&of(&keys), NOW_S), Ok(()));
-    let purpose = KeyPurpose {
-        class: W,
-        token_type: TokenType::BlindRsa,
-        epoch: epoch(1),
-    };
-    assert_eq!(purpose.epoch.number(), 1);
 }

@@ -1,6 +1,6 @@
 //! The client's side: interrupted draws, and answers that are not to be believed.
 
-use crate::support::{Hub, challenge, key, listed, private_key, rng};
+use crate::support::{Hub, challenge, key, private_key, rng};
 use sordino_tokens::{
     Draw, DrawRefused, IssuerKeys, RequestForm, Token, TokenClass, TokenType, finish_generic,
     generic_request, parse_stored_draw,
@@ -284,5 +284,4 @@ fn tokens_can_be_kept_as_bytes() {
         );
         assert!(Token::from_bytes(&token.as_bytes()[1..]).is_err());
     }
-    let _ = listed(hub.key(TokenType::BlindRsa));
 }

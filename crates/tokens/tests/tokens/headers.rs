@@ -239,10 +239,7 @@ fn a_token_stands_there_once() {
                 HeaderRefused::Token,
             ),
             (
-                format!(
-                    "PrivateToken token=\"{}\"",
-                    text.replace(|c| c == '-' || c == '_', "+")
-                ),
+                format!("PrivateToken token=\"{}\"", text.replace(['-', '_'], "+")),
                 HeaderRefused::Token,
             ),
         ] {

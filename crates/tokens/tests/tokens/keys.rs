@@ -88,7 +88,7 @@ fn private_keys_that_are_none_are_refused() {
     refused(TokenType::VoprfP384, &[0; 48]);
     refused(TokenType::VoprfP384, &[0xff; 48]);
     let primes = private_key(TokenType::BlindRsa, 0);
-    let (p, q) = primes.split_at(128);
+    let p = &primes[..128];
     refused(TokenType::BlindRsa, &[0; 256]);
     refused(TokenType::BlindRsa, &[p, p].concat());
     let mut even = primes.clone();
@@ -97,7 +97,6 @@ fn private_keys_that_are_none_are_refused() {
     let mut short = [0; 128];
     short[127] = 3;
     refused(TokenType::BlindRsa, &[p, &short].concat());
-    assert_eq!(q.len(), 128);
 }
 
 #[test]
