@@ -4,7 +4,7 @@
 //! IPv6 one is that IPv4 address.
 
 use crate::name::{Name, Naming};
-use std::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr};
 
 /// How much of an address counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

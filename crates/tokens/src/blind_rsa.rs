@@ -140,10 +140,16 @@ impl RsaPrivate {
         })
     }
 
-    /// The key pair of two primes of 128 bytes each. They are checked against each other, not for
+    /// The key pair of two primes of 128 bytes each. They are checked for being odd and large, not for
     /// being prime.
     pub(crate) fn from_primes(primes: &[u8]) -> Option<Self> {
         let (p, q) = primes.split_at_checked(PRIME_BYTES)?;
+        // The library panics at an even product.
+        let is_odd = |n: &[u8]| n.last().is_some_and(|last| last & 1 == 1);
+        let is_large = |n: &[u8]| n.first().is_some_and(|first| first & 0x80 != 0);
+        if q.len() != PRIME_BYTES || ![p, q].into_iter().all(|n| is_odd(n) && is_large(n)) {
+            return None;
+        }
         let number = |bytes: &[u8]| BoxedUint::from_be_slice_vartime(bytes);
         let mut inner =
             rsa::RsaPrivateKey::from_p_q(number(p), number(q), BoxedUint::from(EXPONENT)).ok()?;

@@ -333,7 +333,7 @@ pub fn finish_generic(draws: &[Draw], answer: &[u8]) -> Result<Vec<Option<Token>
 /// A key to blind for.
 enum PublicKey {
     VoprfP384,
-    BlindRsa(RsaPublic),
+    BlindRsa(Box<RsaPublic>),
     VoprfRistretto255,
 }
 
@@ -346,7 +346,10 @@ impl PublicKey {
             TokenType::VoprfRistretto255 => {
                 suite::is_public_key::<Ristretto255>(bytes).then_some(Self::VoprfRistretto255)
             }
-            TokenType::BlindRsa => RsaPublic::from_spki(bytes).map(Self::BlindRsa),
+            TokenType::BlindRsa => {
+                let key = RsaPublic::from_spki(bytes)?;
+                Some(Self::BlindRsa(Box::new(key)))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// A crate, and what it must not link. `*` at the end stands for any rest.
-const RULES: [(&str, &[&str]); 9] = [
+const RULES: [(&str, &[&str]); 11] = [
     (
         "sordino-wire",
         &[
@@ -60,6 +60,8 @@ const RULES: [(&str, &[&str]); 9] = [
         &[
             "sordino-store",
             "sordino-rules",
+            "sordino-tokens",
+            "sordino-limiter",
             "sordino-hub",
             "sordino-accounts",
             "sordino-server",
@@ -73,9 +75,50 @@ const RULES: [(&str, &[&str]); 9] = [
         ],
     ),
     (
+        "sordino-limiter",
+        &[
+            "sordino-store",
+            "sordino-rules",
+            "sordino-tokens",
+            "sordino-hub",
+            "sordino-accounts",
+            "sordino-server",
+            "sordino-client",
+            "openmls",
+            "tokio",
+            "mio",
+            "axum",
+            "hyper",
+            "redb",
+        ],
+    ),
+    (
+        "sordino-tokens",
+        &[
+            "sordino-crypto",
+            "sordino-rules",
+            "sordino-store",
+            "sordino-effects",
+            "sordino-limiter",
+            "sordino-hub",
+            "sordino-accounts",
+            "sordino-server",
+            "sordino-client",
+            "openmls*",
+            "privacypass",
+            "tokio",
+            "mio",
+            "axum",
+            "hyper",
+            "redb",
+        ],
+    ),
+    (
         "sordino-accounts",
         &[
             "sordino-store",
+            "sordino-tokens",
+            "sordino-limiter",
             "sordino-hub",
             "sordino-rules",
             "sordino-server",
@@ -94,6 +137,8 @@ const RULES: [(&str, &[&str]); 9] = [
         "sordino-hub",
         &[
             "sordino-store",
+            "sordino-tokens",
+            "sordino-limiter",
             "sordino-accounts",
             "sordino-server",
             "sordino-client",
@@ -118,6 +163,8 @@ const RULES: [(&str, &[&str]); 9] = [
             "sordino-crypto",
             "sordino-rules",
             "sordino-effects",
+            "sordino-tokens",
+            "sordino-limiter",
             "sordino-hub",
             "sordino-accounts",
             "sordino-server",

@@ -56,7 +56,7 @@ struct Rule {
     allowed: &'static [Allowed],
 }
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 9] = [
     Rule {
         krate: "wire",
         allowed: &[],
@@ -71,6 +71,14 @@ const RULES: [Rule; 7] = [
     },
     Rule {
         krate: "effects",
+        allowed: &[],
+    },
+    Rule {
+        krate: "limiter",
+        allowed: &[],
+    },
+    Rule {
+        krate: "tokens",
         allowed: &[],
     },
     Rule {
