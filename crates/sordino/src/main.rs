@@ -2,8 +2,10 @@
 //!
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
+mod chat;
 mod demo;
 mod logging;
+mod screen;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Serve as a hub.
     Serve(serve::Arguments),
+    /// Talk with people, on the command line or on a screen
+    Chat(chat::Arguments),
     /// Run a hub and clients on this machine, do the main job, and check what came of it
     Demo(demo::Arguments),
 }
@@ -28,6 +32,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Chat(arguments) => chat::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
     }
 }

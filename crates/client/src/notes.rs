@@ -1,0 +1,36 @@
+//! Owns what an application keeps beside the library's own state: names it gives, how far was read.
+//!
+//! Invariant: sealed in the same vault under the same key; the library never looks into it, and it
+//! never leaves the device.
+
+use crate::client::Client;
+use crate::error::{ClientError, Result};
+use crate::vault::Batch;
+use sordino_wire::Bytes;
+use zeroize::Zeroizing;
+
+/// The largest note.
+pub const MAX_NOTE_BYTES: usize = 1024 * 1024;
+
+type Note = Bytes<0, MAX_NOTE_BYTES>;
+
+fn note_name(name: &str) -> String {
+    format!("note/{name}")
+}
+
+impl Client {
+    /// What the application keeps under a name.
+    pub fn note(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let note = self.core.vault.get::<Note>(&note_name(name))?;
+        Ok(note.map(|note| Zeroizing::new(note.into_vec())))
+    }
+
+    /// Keeps a note of at most [`MAX_NOTE_BYTES`] under a name, in place of the former one. It is
+    /// durable when this returns.
+    pub fn keep_note(&self, name: &str, note: &[u8]) -> Result<()> {
+        let note = Note::new(note).map_err(|_| ClientError::OutOfBounds)?;
+        let mut batch = Batch::default();
+        batch.put(note_name(name), &note)?;
+        Ok(self.core.vault.commit(&batch)?)
+    }
+}
