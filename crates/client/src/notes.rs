@@ -4,6 +4,7 @@
 //! never leaves the device.
 
 use crate::client::Client;
+use crate::core::ClientConfig;
 use crate::error::{ClientError, Result};
 use crate::vault::Batch;
 use sordino_wire::Bytes;
@@ -19,6 +20,13 @@ fn note_name(name: &str) -> String {
 }
 
 impl Client {
+    /// Whether a hub answers at the address of a configuration, and is what it says; for
+    /// applications that want to know before they make anything.
+    pub async fn probe(config: &ClientConfig) -> Result<()> {
+        let transport = crate::transport::Transport::new(&config.hub, &config.extra_roots)?;
+        transport.hub_key(&config.hub.domain).await.map(|_| ())
+    }
+
     /// What the application keeps under a name.
     pub fn note(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let note = self.core.vault.get::<Note>(&note_name(name))?;

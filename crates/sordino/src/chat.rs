@@ -26,6 +26,7 @@ use crate::screen;
 use clap::Subcommand;
 use home::Home;
 use print::Printer;
+use session::Pace;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use unlock::Unlocking;
@@ -127,11 +128,14 @@ async fn chat(arguments: Arguments) -> Result<(), ChatError> {
         Some(Command::Link(link)) => return link.run(&home, unlocking, &mut printer).await,
         other => other,
     };
-    let session = Session::open(&home, unlocking)?;
-    match command {
-        Some(command) => act(&session, command, &mut printer).await,
-        None => screen::run(session).await,
-    }
+    let Some(command) = command else {
+        let session = Session::open(&home, unlocking, Pace::Patient).await?;
+        return screen::run(session).await;
+    };
+    let session = Session::open(&home, unlocking, Pace::AtOnce).await?;
+    act(&session, command, &mut printer).await?;
+    // What the command began is brought on as far as it goes now.
+    session.sync().await
 }
 
 async fn act(session: &Session, command: Command, out: &mut Printer) -> Result<(), ChatError> {

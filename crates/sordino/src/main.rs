@@ -3,7 +3,8 @@
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
 mod chat;
-mod demo;
+//mod demo;
+mod invitations;
 mod logging;
 mod screen;
 mod serve;
@@ -25,15 +26,18 @@ enum Command {
     Serve(serve::Arguments),
     /// Talk with people, on the command line or on a screen
     Chat(chat::Arguments),
-    /// Run a hub and clients on this machine, do the main job, and check what came of it
-    Demo(demo::Arguments),
+    /// Print invitation codes, with which people register at your hub
+    Invitations(invitations::Arguments),
+    // Run a hub and clients on this machine, do the main job, and check what came of it
+    //Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Chat(arguments) => chat::run(arguments),
-        Command::Demo(arguments) => demo::run(arguments),
+        Command::Invitations(arguments) => invitations::run(arguments),
+        //Command::Demo(arguments) => demo::run(arguments),
     }
 }
 

@@ -1,15 +1,15 @@
 //! Owns making and showing the account.
 
-use super::hub;
 use super::home::{Home, Settings};
+use super::hub;
 use super::print::Printer;
+use super::session::{Pace, short_name};
 use super::unlock::Unlocking;
 use super::{ChatError, Session};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use super::session::short_name;
 use sordino_client::{
-    AccountReject, Client, ClientError, Handle, IdentifierUri, OnWork, RegisterWith,
+    AccountReject, Client, ClientConfig, ClientError, Handle, IdentifierUri, OnWork, RegisterWith,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -39,10 +39,10 @@ pub(super) struct Delete {
 
 /// Who somebody is.
 #[derive(Serialize)]
-pub(super) struct Who {
-    pub(super) handle: String,
-    pub(super) user: String,
-    pub(super) fingerprint: String,
+pub(crate) struct Who {
+    pub(crate) handle: String,
+    pub(crate) user: String,
+    pub(crate) fingerprint: String,
 }
 
 impl fmt::Display for Who {
@@ -66,34 +66,34 @@ impl Register {
         out: &mut Printer,
     ) -> Result<(), ChatError> {
         let handle = handle(&self.handle)?;
-        let hub = hub::address(&self.hub)?;
+        // An attempt that was broken off goes on with the same folder, keys and passphrase.
+        let (settings, key) = if home.is_begun() {
+            let settings = home.settings()?;
+            let key = unlocking.open(&settings.seal)?;
+            (settings, key)
+        } else {
+            let hub = hub::address(&self.hub)?;
+            hub::answers(&ClientConfig::new("", [0; 32], hub.clone())).await?;
+            let (seal, key) = unlocking.choose()?;
+            (Settings::new(&hub, seal), key)
+        };
         if home.is_taken() {
             return Err(ChatError::SomebodyHere(home.path().to_owned()));
         }
-        hub::answers(&hub).await?;
-        let (seal, key) = unlocking.choose()?;
-        home.make()?;
-        // What an attempt left that was broken off: nothing was registered from it.
-        home.clear_vault()?;
+        home.begin(&settings)?;
         let with = match self.invitation {
             Some(code) => RegisterWith::Invitation(code),
-            None => RegisterWith::ProofOfWork(working()),
+            None => RegisterWith::ProofOfWork {
+                on_work: out.is_for_people().then(working),
+            },
         };
-        let config = Session::config(home, &key, hub.clone());
-        let client = match Client::register(config, &handle, with).await {
-            Ok(client) => client,
-            Err(error) => {
-                home.clear_vault()?;
-                return Err(explained(error));
-            }
-        };
-        home.keep(&Settings {
-            hub_url: hub.url,
-            hub_domain: hub.domain.as_str().to_owned(),
-            seal,
-        })?;
+        let config = Session::config(home, &key, settings.hub()?, Pace::AtOnce);
+        let client = Client::register(config, &handle, with)
+            .await
+            .map_err(explained)?;
+        home.settle()?;
         out.remark("Registered. Tell others your handle, and compare fingerprints with them.");
-        whoami(&Session::of(client), out)
+        whoami(&Session::of(client)?, out)
     }
 }
 
@@ -126,16 +126,16 @@ pub(super) fn whoami(session: &Session, out: &mut Printer) -> Result<(), ChatErr
 }
 
 /// Shows how the proof of work comes on, on terminals alone.
-fn working() -> Option<OnWork> {
+fn working() -> OnWork {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("registering {bar:30} {elapsed}") {
         bar.set_style(style);
     }
     bar.enable_steady_tick(Duration::from_millis(100));
-    Some(Arc::new(move |progress| {
+    Arc::new(move |progress| {
         bar.set_length(progress.expected.max(progress.tried));
         bar.set_position(progress.tried);
-    }))
+    })
 }
 
 /// What a registration's refusal means to a person.

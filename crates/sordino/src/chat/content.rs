@@ -91,7 +91,10 @@ mod tests {
     fn what_cannot_be_said_is_refused() {
         assert_eq!(Content::text(""), Err(OutOfBounds));
         assert_eq!(Content::room_name(" "), Err(OutOfBounds));
-        assert_eq!(Content::text(&"x".repeat(MAX_TEXT_BYTES + 1)), Err(OutOfBounds));
+        assert_eq!(
+            Content::text(&"x".repeat(MAX_TEXT_BYTES + 1)),
+            Err(OutOfBounds)
+        );
         let long = "x".repeat(MAX_ROOM_NAME_BYTES + 1);
         assert_eq!(Content::room_name(&long), Err(OutOfBounds));
     }

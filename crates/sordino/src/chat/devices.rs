@@ -5,12 +5,13 @@
 use super::home::{Home, Settings};
 use super::hub;
 use super::print::Printer;
+use super::session::Pace;
 use super::unlock::Unlocking;
 use super::{ChatError, Session};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use serde::Serialize;
-use sordino_client::Linking;
+use sordino_client::{ClientConfig, Linking};
 use std::fmt;
 
 /// `sordino chat link`.
@@ -75,30 +76,34 @@ impl Link {
         unlocking: &Unlocking,
         out: &mut Printer,
     ) -> Result<(), ChatError> {
-        let hub = hub::address(&self.hub)?;
+        // The same code is shown again after an interruption.
+        let (settings, key) = if home.is_begun() {
+            let settings = home.settings()?;
+            let key = unlocking.open(&settings.seal)?;
+            (settings, key)
+        } else {
+            let hub = hub::address(&self.hub)?;
+            hub::answers(&ClientConfig::new("", [0; 32], hub.clone())).await?;
+            let (seal, key) = unlocking.choose()?;
+            (Settings::new(&hub, seal), key)
+        };
         if home.is_taken() {
             return Err(ChatError::SomebodyHere(home.path().to_owned()));
         }
-        hub::answers(&hub).await?;
-        let (seal, key) = unlocking.choose()?;
-        home.make()?;
-        let settings = Settings {
-            hub_url: hub.url.clone(),
-            hub_domain: hub.domain.as_str().to_owned(),
-            seal,
-        };
-        let linking = Linking::start(Session::config(home, &key, hub)).await?;
-        let code = linking.code();
+        home.begin(&settings)?;
+        let linking =
+            Linking::start(Session::config(home, &key, settings.hub()?, Pace::AtOnce)).await?;
+        let code = linking.code().to_owned();
         if !self.no_qr
             && let Ok(picture) = QrCode::new(code.as_bytes())
         {
             out.remark(&picture.render::<Dense1x2>().quiet_zone(true).build());
         }
         out.remark("On a device that you have, run `sordino chat link-device` with this code:");
-        out.show(&ShownCode { code });
+        out.show(&ShownCode { code: &code });
         out.remark("Waiting for it; show the code to nobody else.");
         let client = linking.finish().await?;
-        home.keep(&settings)?;
+        home.settle()?;
         out.remark("This device is linked. Rooms come in as your other devices bring it in.");
         super::account::whoami(&Session::of(client)?, out)
     }

@@ -70,9 +70,7 @@ pub(crate) enum ChatError {
     #[error("no hub answers at {0}; is it running, and is the domain right?")]
     NoHub(String),
     /// Not a handle.
-    #[error(
-        "{0} is not a handle: 2 to 32 letters, digits, `-` and `_`, beginning with a letter"
-    )]
+    #[error("{0} is not a handle: 2 to 32 letters, digits, `-` and `_`, beginning with a letter")]
     BadHandle(String),
     /// Nobody of that name among the contacts.
     #[error("{0} is not among your contacts; `sordino chat connect {0}` asks for a connection")]
@@ -95,9 +93,6 @@ pub(crate) enum ChatError {
     /// Nothing to say, or too much.
     #[error("a message has 1 to 65,536 bytes, a room's name 1 to 64")]
     BadText,
-    /// A code that is none.
-    #[error("this is not a code that `sordino chat link` shows; copy the whole of it")]
-    BadCode,
     /// An invitation is needed.
     #[error("this provider admits by invitation; add `--invitation CODE`, which it gives out")]
     InvitationNeeded,

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 const SETTINGS: &str = "settings.toml";
 const VAULT: &str = "vault.redb";
+/// Stands there while somebody moves in.
+const BEGUN: &str = "moving-in";
 
 /// How the vault's key comes about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,15 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// For a hub.
+    pub(crate) fn new(hub: &HubAddress, seal: Seal) -> Self {
+        Self {
+            hub_url: hub.url.clone(),
+            hub_domain: hub.domain.as_str().to_owned(),
+            seal,
+        }
+    }
+
     /// The hub, as the client wants it.
     pub(crate) fn hub(&self) -> Result<HubAddress, ChatError> {
         let domain = Domain::new(self.hub_domain.clone()).map_err(|_| ChatError::Settings)?;
@@ -80,7 +91,24 @@ impl Home {
 
     /// Whether somebody lives here already.
     pub(crate) fn is_taken(&self) -> bool {
-        self.0.join(SETTINGS).exists()
+        self.0.join(SETTINGS).exists() && !self.is_begun()
+    }
+
+    /// Whether somebody began to move in, and was interrupted.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.0.join(BEGUN).exists()
+    }
+
+    /// Somebody moves in: until [`Home::settle`], the same command goes on where it was.
+    pub(crate) fn begin(&self, settings: &Settings) -> Result<(), ChatError> {
+        self.make()?;
+        write_private(&self.0.join(BEGUN), b"").map_err(ChatError::Folder)?;
+        self.keep(settings)
+    }
+
+    /// Somebody has moved in.
+    pub(crate) fn settle(&self) -> Result<(), ChatError> {
+        fs::remove_file(self.0.join(BEGUN)).map_err(ChatError::Folder)
     }
 
     /// Reads the settings.
@@ -96,7 +124,7 @@ impl Home {
     }
 
     /// Makes the folder, for its owner alone.
-    pub(crate) fn make(&self) -> Result<(), ChatError> {
+    fn make(&self) -> Result<(), ChatError> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -105,21 +133,11 @@ impl Home {
     }
 
     /// Writes the settings, whole or not at all.
-    pub(crate) fn keep(&self, settings: &Settings) -> Result<(), ChatError> {
+    fn keep(&self, settings: &Settings) -> Result<(), ChatError> {
         let text = toml::to_string(settings).map_err(|_| ChatError::Settings)?;
         let draft = self.0.join("settings.toml.new");
         write_private(&draft, text.as_bytes()).map_err(ChatError::Folder)?;
         fs::rename(&draft, self.0.join(SETTINGS)).map_err(ChatError::Folder)
-    }
-
-    /// Removes a vault that a registration began and did not finish.
-    pub(crate) fn clear_vault(&self) -> Result<(), ChatError> {
-        match fs::remove_file(self.vault()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ChatError::Folder(error))
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -156,9 +174,10 @@ mod tests {
         let home = Home::at(Some(folder.path().join("deep/inside"))).unwrap();
         assert!(!home.is_taken());
         assert!(matches!(home.settings(), Err(ChatError::NobodyHere(_))));
-        home.make().unwrap();
-        home.keep(&settings()).unwrap();
-        assert!(home.is_taken());
+        home.begin(&settings()).unwrap();
+        assert!(home.is_begun() && !home.is_taken());
+        home.settle().unwrap();
+        assert!(home.is_taken() && !home.is_begun());
         assert_eq!(home.settings().unwrap(), settings());
         #[cfg(unix)]
         {
@@ -173,9 +192,17 @@ mod tests {
     fn settings_that_are_not_understood_are_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(Some(folder.path().to_owned())).unwrap();
-        for text in ["", "hub_url = 1", "nonsense", "hub_url = \"x\"\nhub_domain = \"y\""] {
+        for text in [
+            "",
+            "hub_url = 1",
+            "nonsense",
+            "hub_url = \"x\"\nhub_domain = \"y\"",
+        ] {
             fs::write(folder.path().join(SETTINGS), text).unwrap();
-            assert!(matches!(home.settings(), Err(ChatError::Settings)), "{text}");
+            assert!(
+                matches!(home.settings(), Err(ChatError::Settings)),
+                "{text}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: https, but for this machine's own loopback addresses.
 
 use super::ChatError;
-use sordino_client::{Client, ClientError, Domain, HubAddress};
+use sordino_client::{Client, ClientConfig, ClientError, Domain, HubAddress};
 use std::net::IpAddr;
 
 /// The hub at a domain, or at an address with a scheme.
@@ -31,10 +31,14 @@ pub(crate) fn address(text: &str) -> Result<HubAddress, ChatError> {
 }
 
 /// Whether a hub answers there, so that a typing error shows before anything is made.
-pub(super) async fn answers(hub: &HubAddress) -> Result<(), ChatError> {
-    match Client::probe(hub).await {
+pub(super) async fn answers(config: &ClientConfig) -> Result<(), ChatError> {
+    let hub = config.hub.domain.as_str();
+    match Client::probe(config).await {
         Ok(()) => Ok(()),
-        Err(ClientError::Unreachable) => Err(ChatError::NoHub(hub.domain.as_str().to_owned())),
+        Err(ClientError::Unreachable) => Err(ChatError::NoHub(hub.to_owned())),
+        Err(ClientError::BadAnswer | ClientError::OtherHub) => {
+            Err(ChatError::BadHub(hub.to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -66,7 +70,13 @@ mod tests {
 
     #[test]
     fn what_is_no_hub_is_refused() {
-        for text in ["", "http://hub.example", "ftp://hub.example", "hub example", "a/b"] {
+        for text in [
+            "",
+            "http://hub.example",
+            "ftp://hub.example",
+            "hub example",
+            "a/b",
+        ] {
             assert!(matches!(address(text), Err(ChatError::BadHub(_))), "{text}");
         }
     }

@@ -8,7 +8,7 @@ use super::session::short_name;
 use super::talk::Line;
 use super::{ChatError, Session};
 use serde::Serialize;
-use sordino_client::{ConnectionRequestInfo, Contact, ContactState, GroupId, IdentifierUri};
+use sordino_client::{ConnectionRequestInfo, Contact, ContactState, Group, GroupId, IdentifierUri};
 use std::fmt;
 
 /// Somebody, by handle.
@@ -31,7 +31,11 @@ pub(crate) struct ContactLine {
 
 impl fmt::Display for ContactLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "@{:<20} {:<12} {}", self.handle, self.state, self.fingerprint)
+        write!(
+            f,
+            "@{:<20} {:<12} {}",
+            self.handle, self.state, self.fingerprint
+        )
     }
 }
 
@@ -52,12 +56,13 @@ impl fmt::Display for RequestLine {
     }
 }
 
-fn state_text(state: ContactState) -> &'static str {
+pub(super) fn state_text(state: ContactState) -> &'static str {
     match state {
-        ContactState::Asking => "asked",
+        ContactState::Asked => "asked",
+        ContactState::Accepting => "coming in",
         ContactState::Connected => "connected",
+        ContactState::Ended => "ended",
         ContactState::Blocked => "blocked",
-        _ => "waiting",
     }
 }
 
@@ -104,7 +109,7 @@ impl Session {
     /// Accepts a request.
     pub(crate) async fn accept(&self, text: &str) -> Result<String, ChatError> {
         let request = self.request_of(text).await?;
-        let contact = self.client().accept(&request.id).await?;
+        let contact = self.client().accept(request.id).await?;
         Ok(format!(
             "Connected with @{}. Fingerprint, to compare:\n  {}",
             short_name(&contact.user),
@@ -115,14 +120,17 @@ impl Session {
     /// Declines a request, and tells nobody.
     pub(crate) async fn decline(&self, text: &str) -> Result<String, ChatError> {
         let request = self.request_of(text).await?;
-        self.client().decline(&request.id).await?;
-        Ok(format!("Declined; @{} is not told.", short_name(&request.from)))
+        self.client().decline(request.id).await?;
+        Ok(format!(
+            "Declined; @{} is not told.",
+            short_name(&request.from)
+        ))
     }
 
     /// Blocks somebody, and tells nobody.
     pub(crate) async fn block(&self, text: &str) -> Result<String, ChatError> {
         let handle = handle(text)?;
-        let user = match self.contact(text) {
+        let user = match self.contact(text).await {
             Ok(contact) => contact.user,
             // Who only asks can be blocked as well.
             Err(_) => self.request_of(text).await?.from,
@@ -132,8 +140,8 @@ impl Session {
     }
 
     /// Everybody whom this user knows.
-    pub(crate) fn contacts(&self) -> Result<Vec<ContactLine>, ChatError> {
-        let contacts = self.client().contacts()?;
+    pub(crate) async fn contacts(&self) -> Result<Vec<ContactLine>, ChatError> {
+        let contacts = self.client().contacts().await?;
         Ok(contacts
             .into_iter()
             .map(|contact| ContactLine {
@@ -145,9 +153,9 @@ impl Session {
     }
 
     /// One contact.
-    pub(crate) fn contact(&self, text: &str) -> Result<Contact, ChatError> {
+    pub(crate) async fn contact(&self, text: &str) -> Result<Contact, ChatError> {
         let handle = handle(text)?;
-        let contacts = self.client().contacts()?;
+        let contacts = self.client().contacts().await?;
         let found = contacts
             .into_iter()
             .find(|contact| short_name(&contact.user) == handle.as_str());
@@ -155,17 +163,19 @@ impl Session {
     }
 
     /// Where one talks with a contact.
-    pub(crate) fn conversation_with(&self, text: &str) -> Result<GroupId, ChatError> {
-        let contact = self.contact(text)?;
-        contact
-            .group
-            .ok_or_else(|| ChatError::NoContact(text.to_owned()))
+    pub(crate) async fn conversation_with(&self, text: &str) -> Result<GroupId, ChatError> {
+        let contact = self.contact(text).await?;
+        let group = contact.group.map(|group| group.id());
+        group.ok_or_else(|| ChatError::NoContact(text.to_owned()))
     }
 
     /// The contact whose conversation a group is.
-    pub(crate) fn partner(&self, room: GroupId) -> Result<Option<IdentifierUri>, ChatError> {
-        let contacts = self.client().contacts()?;
-        let partner = contacts.into_iter().find(|c| c.group == Some(room));
+    pub(crate) async fn partner(&self, room: GroupId) -> Result<Option<IdentifierUri>, ChatError> {
+        let contacts = self.client().contacts().await?;
+        let is_room = |group: &Group| group.id() == room;
+        let partner = contacts
+            .into_iter()
+            .find(|contact| contact.group.as_ref().is_some_and(is_room));
         Ok(partner.map(|contact| contact.user))
     }
 
@@ -186,7 +196,7 @@ impl Session {
 
     /// What the screen says beside somebody one cannot talk with.
     pub(crate) async fn about_person(&self, handle: &str) -> Vec<Line> {
-        match self.contact(handle) {
+        match self.contact(handle).await {
             Ok(contact) => vec![
                 Line::system(&format!("@{handle}: {}", state_text(contact.state))),
                 Line::system(&format!("fingerprint {}", contact.fingerprint)),
@@ -249,6 +259,6 @@ pub(super) async fn block(
 
 pub(super) async fn contacts(session: &Session, out: &mut Printer) -> Result<(), ChatError> {
     let none = "no contacts yet; `sordino chat connect HANDLE` asks somebody";
-    out.list(&session.contacts()?, none);
+    out.list(&session.contacts().await?, none);
     Ok(())
 }

@@ -17,6 +17,11 @@ impl Printer {
         Self { json }
     }
 
+    /// Whether a person reads it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        !self.json
+    }
+
     /// One result.
     pub(crate) fn show<T: Serialize + Display>(&mut self, value: &T) {
         let mut out = std::io::stdout().lock();

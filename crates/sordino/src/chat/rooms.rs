@@ -9,7 +9,7 @@ use super::talk::Standing;
 use super::{ChatError, Session};
 use crate::screen::{Row, Target};
 use serde::Serialize;
-use sordino_client::{ContactState, GroupId, GroupSettings, GroupStatus, Invited};
+use sordino_client::{ContactState, Group, GroupId, GroupSettings, GroupStatus, Invited};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -64,7 +64,11 @@ pub(crate) struct RoomLine {
 
 impl fmt::Display for RoomLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {:<24} {:>3} new  {}", self.id, self.name, self.unread, self.status)
+        write!(
+            f,
+            "{}  {:<24} {:>3} new  {}",
+            self.id, self.name, self.unread, self.status
+        )
     }
 }
 
@@ -84,7 +88,11 @@ impl fmt::Display for MemberLine {
             Standing::Conflict => "NOT the key you know: compare fingerprints",
             Standing::Claimed | Standing::System => "not yet known",
         };
-        let plural = if self.devices == 1 { "device" } else { "devices" };
+        let plural = if self.devices == 1 {
+            "device"
+        } else {
+            "devices"
+        };
         write!(f, "{:<20} {} {plural}, {standing}", self.name, self.devices)
     }
 }
@@ -120,9 +128,8 @@ impl Session {
         moderated: bool,
     ) -> Result<Made, ChatError> {
         // Before anything is made: a wrong name should leave nothing behind.
-        let mut users = Vec::new();
         for handle in with {
-            users.push(self.contact(handle)?.user);
+            self.contact(handle).await?;
         }
         let mut settings = GroupSettings::by_invite();
         if moderated {
@@ -142,7 +149,7 @@ impl Session {
 
     /// Brings a contact into a room.
     pub(crate) async fn invite(&self, room: GroupId, handle: &str) -> Result<String, ChatError> {
-        let contact = self.contact(handle)?;
+        let contact = self.contact(handle).await?;
         let group = self.client().group(room).await?;
         let who = short_name(&contact.user);
         let told = match group.invite(&contact.user).await? {
@@ -159,12 +166,12 @@ impl Session {
     }
 
     /// Rooms that this user is invited into.
-    pub(crate) fn invitations(&self) -> Result<Vec<InvitationLine>, ChatError> {
-        let invites = self.client().invites()?;
+    pub(crate) async fn invitations(&self) -> Result<Vec<InvitationLine>, ChatError> {
+        let invites = self.client().invites().await?;
         Ok(invites
             .iter()
             .map(|invite| InvitationLine {
-                room: shown_id(invite.group()),
+                room: shown_id(invite.group),
                 from: short_name(&invite.from),
             })
             .collect())
@@ -172,10 +179,10 @@ impl Session {
 
     /// Goes into a room that this user is invited into.
     pub(crate) async fn join(&self, text: &str) -> Result<String, ChatError> {
-        let invites = self.client().invites()?;
+        let invites = self.client().invites().await?;
         let found = invites
             .into_iter()
-            .find(|invite| shown_id(invite.group()) == text);
+            .find(|invite| shown_id(invite.group) == text);
         let invite = found.ok_or_else(|| ChatError::NoRoom(text.to_owned()))?;
         let group = self.client().join(&invite).await?;
         Ok(format!("You are in ({}).", shown_id(group.id())))
@@ -218,15 +225,25 @@ impl Session {
         Ok("You leave; the others' next commit takes you out.".to_owned())
     }
 
+    /// Rooms, and the conversations with those contacts who are connected.
+    async fn all_groups(&self) -> Result<Vec<Group>, ChatError> {
+        let mut groups = self.client().groups();
+        for contact in self.client().contacts().await? {
+            let talks = contact.state == ContactState::Connected;
+            groups.extend(contact.group.filter(|_| talks));
+        }
+        Ok(groups)
+    }
+
     /// All rooms, conversations with contacts included.
     pub(crate) async fn room_lines(&self) -> Result<Vec<RoomLine>, ChatError> {
         let mut lines = Vec::new();
-        for group in self.client().groups() {
+        for group in self.all_groups().await? {
             let status = group.status().await?;
             if status == GroupStatus::Active {
                 self.scan(&group).await?;
             }
-            let name = match self.partner(group.id())? {
+            let name = match self.partner(group.id()).await? {
                 Some(user) => format!("@{}", short_name(&user)),
                 None => self.room_name(group.id()),
             };
@@ -239,7 +256,7 @@ impl Session {
                 usable: status == GroupStatus::Active,
             });
         }
-        lines.sort_by(|one, other| one.name.to_lowercase().cmp(&other.name.to_lowercase()));
+        lines.sort_by_key(|line| line.name.to_lowercase());
         Ok(lines)
     }
 
@@ -247,7 +264,7 @@ impl Session {
     pub(crate) async fn rows(&self) -> Result<Vec<Row>, ChatError> {
         let requests = self.requests().await?.into_iter().map(request_row);
         let mut rows: Vec<Row> = requests.collect();
-        for invitation in self.invitations()? {
+        for invitation in self.invitations().await? {
             rows.push(Row {
                 target: Target::Invitation(invitation.room.clone()),
                 title: format!("room {}", invitation.room),
@@ -260,10 +277,14 @@ impl Session {
                 target: Target::Room(line.group),
                 title: line.name,
                 unread: line.unread,
-                remark: if line.usable { String::new() } else { line.status },
+                remark: if line.usable {
+                    String::new()
+                } else {
+                    line.status
+                },
             });
         }
-        for contact in self.client().contacts()? {
+        for contact in self.client().contacts().await? {
             let talks = contact.state == ContactState::Connected && contact.group.is_some();
             let handle = short_name(&contact.user);
             if !talks && !rows.iter().any(|row| row.title == format!("@{handle}")) {
@@ -319,7 +340,7 @@ pub(super) async fn invite(
 }
 
 pub(super) async fn invitations(session: &Session, out: &mut Printer) -> Result<(), ChatError> {
-    out.list(&session.invitations()?, "no invitations");
+    out.list(&session.invitations().await?, "no invitations");
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use super::unlock::{Unlocking, VaultKey};
 use super::{ChatError, Content};
 use serde::{Deserialize, Serialize};
 use sordino_client::{
-    Client, ClientConfig, ClientError, EventStream, Group, GroupId, HubAddress, Message, Person,
+    Client, ClientConfig, ClientError, Delays, EventStream, Group, GroupId, HubAddress, Message,
+    Person,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,18 @@ const ROOMS_NOTE: &str = "chat rooms";
 const SCAN: usize = 256;
 /// Digits of a room's id that are shown, and are enough to name it.
 const SHOWN_DIGITS: usize = 8;
+
+/// The longest a person at the screen waits for who is asking, in seconds.
+const SCREEN_LOOK_UP_S: u64 = 3;
+
+/// Whether what is due waits for a random moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It does not.
+    AtOnce,
+    /// It does: what the hub sees then tells less of what caused it.
+    Patient,
+}
 
 /// What this chat remembers of one room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,17 +57,27 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// How a client is set up here.
-    pub(crate) fn config(home: &Home, key: &VaultKey, hub: HubAddress) -> ClientConfig {
-        ClientConfig::new(home.vault(), **key, hub)
+    /// How a client is set up here. A command does what is due at once, since it ends before a
+    /// random delay would; the screen has the time to wait.
+    pub(crate) fn config(home: &Home, key: &VaultKey, hub: HubAddress, pace: Pace) -> ClientConfig {
+        let mut config = ClientConfig::new(home.vault(), **key, hub);
+        match pace {
+            Pace::AtOnce => config.delays = Delays::none(),
+            Pace::Patient => config.delays.look_up_s = SCREEN_LOOK_UP_S,
+        }
+        config
     }
 
     /// Opens the folder.
-    pub(crate) fn open(home: &Home, unlocking: &Unlocking) -> Result<Self, ChatError> {
+    pub(crate) async fn open(
+        home: &Home,
+        unlocking: &Unlocking,
+        pace: Pace,
+    ) -> Result<Self, ChatError> {
         let settings = home.settings()?;
         let key = unlocking.open(&settings.seal)?;
-        let client = Client::open(Self::config(home, &key, settings.hub()?))?;
-        Self::of(client)
+        let config = Self::config(home, &key, settings.hub()?, pace);
+        Self::of(Client::open(config).await?)
     }
 
     /// With a client that is open.
@@ -108,8 +131,8 @@ impl Session {
 
     /// Who this is.
     pub(crate) fn who(&self) -> Result<Who, ChatError> {
-        let account = self.client.account()?;
-        Ok(Who::new(&account.user, account.fingerprint))
+        let fingerprint = self.client.fingerprint()?;
+        Ok(Who::new(&self.client.credential().user, fingerprint))
     }
 
     /// Who this is, for a title.
@@ -127,7 +150,7 @@ impl Session {
     /// The room that somebody means: `@handle`, a name, or the first digits of an id.
     pub(crate) async fn room(&self, text: &str) -> Result<GroupId, ChatError> {
         if let Some(handle) = text.strip_prefix('@') {
-            return self.conversation_with(handle);
+            return self.conversation_with(handle).await;
         }
         let mut found = Vec::new();
         for group in self.client.groups() {
@@ -210,7 +233,10 @@ impl Session {
         let (text, system) = match Content::read(&message.content) {
             Content::Text(text) => (text, false),
             Content::RoomName(name) => (format!("calls this room \u{201c}{name}\u{201d}"), true),
-            Content::Unknown => ("(a kind of message that this version does not know)".into(), true),
+            Content::Unknown => (
+                "(a kind of message that this version does not know)".into(),
+                true,
+            ),
         };
         Line {
             who: person_name(&message.sender),

@@ -220,7 +220,10 @@ mod tests {
         std::fs::write(&path, "correct horsf\n").unwrap();
         assert_ne!(unlocking.open(&seal("00")).unwrap(), key);
         std::fs::write(&path, "short\n").unwrap();
-        assert!(matches!(unlocking.choose(), Err(ChatError::ShortPassphrase(8))));
+        assert!(matches!(
+            unlocking.choose(),
+            Err(ChatError::ShortPassphrase(8))
+        ));
     }
 
     #[test]

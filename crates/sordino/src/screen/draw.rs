@@ -57,7 +57,11 @@ fn draw_list(frame: &mut Frame<'_>, state: &State, area: Rect) {
 fn item(row: &Row) -> ListItem<'_> {
     let mut spans = vec![Span::from(row.title.as_str())];
     if row.unread > 0 {
-        spans.push(Span::from(format!(" ({})", row.unread)).bold().fg(Color::Green));
+        spans.push(
+            Span::from(format!(" ({})", row.unread))
+                .bold()
+                .fg(Color::Green),
+        );
     }
     if !row.remark.is_empty() {
         spans.push(Span::from(format!(" {}", row.remark)).dim());
@@ -182,7 +186,9 @@ mod tests {
     #[test]
     fn the_end_of_a_conversation_is_in_sight_until_one_scrolls() {
         let mut state = state();
-        state.lines = (0..100).map(|n| Line::system(&format!("line {n:02}"))).collect();
+        state.lines = (0..100)
+            .map(|n| Line::system(&format!("line {n:02}")))
+            .collect();
         state.notices.clear();
         let text = shown(&state, 60, 14);
         assert!(text.contains("line 99") && !text.contains("line 00"));

@@ -72,9 +72,9 @@ impl Obeying {
     /// Gives an order.
     pub(super) fn obey(&self, order: Order, target: Option<Target>) {
         if self.orders.try_send((order, target)).is_err() {
-            let _ = self
-                .news
-                .try_send(News::Done(vec!["too much is under way; wait a moment".into()]));
+            let _ = self.news.try_send(News::Done(vec![
+                "too much is under way; wait a moment".into(),
+            ]));
         }
     }
 
@@ -211,7 +211,10 @@ pub(super) fn told(event: &Event) -> Option<String> {
             crate::chat::person_name(person)
         ),
         Event::AccountKeyChanged { user } => {
-            format!("@{} has a new account key, signed by the old one.", short_name(user))
+            format!(
+                "@{} has a new account key, signed by the old one.",
+                short_name(user)
+            )
         }
         Event::Evidence { .. } => "A member or the hub cheated; it was noticed.".to_owned(),
         Event::RolledBack { .. } => "The hub lost a part of a conversation.".to_owned(),

@@ -151,7 +151,15 @@ mod tests {
         assert_eq!(read("/create quartet anna bart"), Ok(Some(create)));
         let code = Order::LinkDevice("abcd".into());
         assert_eq!(read("/link ab cd"), Ok(Some(code)));
-        for wrong in ["/connect", "/connect a b", "/create", "/leave now", "/link", "/x", "/"] {
+        for wrong in [
+            "/connect",
+            "/connect a b",
+            "/create",
+            "/leave now",
+            "/link",
+            "/x",
+            "/",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -176,7 +176,8 @@ impl State {
         self.scrolled = 0;
         match order {
             Order::Help => {
-                self.notices.extend(HELP.iter().map(|line| (*line).to_owned()));
+                self.notices
+                    .extend(HELP.iter().map(|line| (*line).to_owned()));
                 None
             }
             Order::Quit => Some(Wish::Quit),
@@ -268,7 +269,10 @@ mod tests {
         assert_eq!(press(&mut state, KeyCode::Down), None);
         state.set_rows(vec![row(1), row(2)]);
         let second = Target::Room(GroupId([2; 16]));
-        assert_eq!(press(&mut state, KeyCode::Tab), Some(Wish::Show(second.clone())));
+        assert_eq!(
+            press(&mut state, KeyCode::Tab),
+            Some(Wish::Show(second.clone()))
+        );
         assert_eq!(press(&mut state, KeyCode::Tab), None);
         state.set_rows(vec![row(3), row(2), row(1)]);
         assert_eq!(state.target(), Some(&second));
