@@ -3,7 +3,7 @@
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
 mod chat;
-//mod demo;
+mod demo;
 mod invitations;
 mod logging;
 mod screen;
@@ -28,8 +28,8 @@ enum Command {
     Chat(chat::Arguments),
     /// Print invitation codes, with which people register at your hub
     Invitations(invitations::Arguments),
-    // Run a hub and clients on this machine, do the main job, and check what came of it
-    //Demo(demo::Arguments),
+    /// Run a hub and clients on this machine, do the main job, and check what came of it
+    Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Chat(arguments) => chat::run(arguments),
         Command::Invitations(arguments) => invitations::run(arguments),
-        //Command::Demo(arguments) => demo::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns a person's open folder: the client, and what this chat itself remembers about rooms.
+//! Owns a person's open folder: the client, and how far each room was read.
 //!
 //! Invariant: names of rooms and how far they were read are sealed in the vault like everything
 //! else; a name typed by a person means one room or contact, or an error that says what to type.
@@ -40,7 +40,6 @@ pub(crate) enum Pace {
 /// What this chat remembers of one room.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RoomNote {
-    name: Option<String>,
     /// The next message to look at.
     scanned: u64,
     /// The next message to read.
@@ -143,7 +142,7 @@ impl Session {
 
     /// What a room is called here.
     pub(crate) fn room_name(&self, room: GroupId) -> String {
-        let named = self.with_note(room, |note| note.name.clone());
+        let named = self.known_name(room);
         named.unwrap_or_else(|| format!("room {}", shown_id(room)))
     }
 
@@ -155,7 +154,7 @@ impl Session {
         let mut found = Vec::new();
         for group in self.client.groups() {
             self.scan(&group).await?;
-            let named = self.with_note(group.id(), |note| note.name.clone());
+            let named = self.known_name(group.id());
             let by_name = named.is_some_and(|name| name.eq_ignore_ascii_case(text));
             let digits = text.len() >= SHOWN_DIGITS && hex::encode(group.id().0).starts_with(text);
             if by_name || digits {
@@ -264,7 +263,7 @@ impl Session {
             note.scanned = last.number.saturating_add(1);
             for message in &messages {
                 match Content::read(&message.content) {
-                    Content::RoomName(name) => note.name = Some(name),
+                    Content::RoomName(name) => self.client.set_label(room, &name)?,
                     _ if !message.own && message.number >= note.read => note.unread += 1,
                     _ => {}
                 }
@@ -303,14 +302,14 @@ impl Session {
     /// Notes what a room is called, and tells its members.
     pub(crate) async fn name_room(&self, room: GroupId, name: &str) -> Result<(), ChatError> {
         let content = Content::room_name(name).map_err(|_| ChatError::BadText)?;
-        self.change_note(room, |note| note.name = Some(name.trim().to_owned()))?;
+        self.client.set_label(room, name.trim())?;
         self.client.group(room).await?.send(&content).await?;
         Ok(())
     }
 
-    /// The name that this chat itself remembers for a room.
+    /// What a room was called last, if anything.
     pub(crate) fn known_name(&self, room: GroupId) -> Option<String> {
-        self.with_note(room, |note| note.name.clone())
+        self.client.label(room).ok().flatten()
     }
 }
 
