@@ -105,7 +105,8 @@ pub(crate) enum ChatError {
 fn told(error: &ClientError) -> String {
     use sordino_client::{Advice, VaultError};
     match error {
-        ClientError::Vault(VaultError::Sealed) => {
+        // Under another key every record has another name: the vault seems empty.
+        ClientError::Vault(VaultError::Sealed | VaultError::Device) => {
             "the folder does not open: the passphrase or key is wrong".to_owned()
         }
         ClientError::Vault(VaultError::File) => {
