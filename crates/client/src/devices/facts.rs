@@ -27,6 +27,9 @@ pub(crate) enum FactKey {
     /// One group that the user is in.
     #[tls_codec(discriminant = 4)]
     Group(GroupId),
+    /// What the user's applications call a group.
+    #[tls_codec(discriminant = 5)]
+    Label(GroupId),
 }
 
 /// A fact.
@@ -45,6 +48,9 @@ pub(crate) enum Fact {
     /// See [`GroupFact`].
     #[tls_codec(discriminant = 4)]
     Group(GroupFact),
+    /// Text of at most [`crate::notes::MAX_LABEL_BYTES`].
+    #[tls_codec(discriminant = 5)]
+    Label(VLBytes),
 }
 
 /// The account as its devices need it.
