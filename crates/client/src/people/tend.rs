@@ -236,7 +236,8 @@ impl Core {
         }
     }
 
-    fn later_s(&self, longest_s: u64) -> u64 {
+    /// A random time from now on.
+    pub(crate) fn later_s(&self, longest_s: u64) -> u64 {
         let delay_s = self.entropy.below(longest_s.saturating_add(1));
         self.now_s().saturating_add(delay_s)
     }
