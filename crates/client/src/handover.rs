@@ -9,22 +9,23 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// "This is the leaf key I shall have in that group."
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-pub(crate) struct LeafRequest {
+pub struct LeafRequest {
     /// The group.
-    pub(crate) group_id: GroupId,
+    pub group_id: GroupId,
     /// The slot of the user in it.
-    pub(crate) slot: Slot,
+    pub slot: Slot,
     /// The new leaf's key.
-    pub(crate) leaf_key: SignatureKey,
+    pub leaf_key: SignatureKey,
 }
 
 /// A sibling's consent, and the keys of the generation in which it is valid.
 #[derive(Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-pub(crate) struct LeafGrant {
+pub struct LeafGrant {
     pub(crate) hub_domain: Domain,
     pub(crate) group_id: GroupId,
     pub(crate) slot: Slot,
     pub(crate) generation: u64,
     pub(crate) group_secret: Secret32,
-    pub(crate) proof: LeafProof,
+    /// By the user, and by the sibling.
+    pub proof: LeafProof,
 }

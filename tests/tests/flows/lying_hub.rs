@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sordino_client::{
     Client, ClientError, Event, Evidence, Group, GroupSettings, GroupStatus, InviteLink, Operation,
-    Recovery,
+    Recovery, raw,
 };
 use sordino_crypto::{EarKey, seal_entry, sha256, stream_id};
 use sordino_wire::{
@@ -226,14 +226,15 @@ async fn a_device_is_not_grafted_by_the_hub_alone() {
     victim.sync_once().await.unwrap();
 
     // Bob's user secrets were stolen; the consent of one of his devices was not.
-    let (thief, group) = thief(&world, &party.clients[1]).await;
-    let request = thief.leaf_request(&group).unwrap();
-    let grant = party.groups[1].grant_leaf(&request).await.unwrap();
+    let thief = thief(&world, &party.clients[1]);
+    let group = &party.groups[1];
+    let request = raw::leaf_request(&thief, group).await.unwrap();
+    let grant = raw::grant_leaf(group, &request).await.unwrap();
     let forged = with_proof(&grant, |proof| {
         proof.sibling_signature = spoiled(&proof.sibling_signature);
     });
     let seen = capture(&thief);
-    let outcome = thief.join_as_new_device(forged).await;
+    let outcome = raw::enter_with_grant(&thief, forged).await;
     assert!(
         matches!(
             outcome,

@@ -3,6 +3,7 @@
 //! Invariant: merging is commutative, associative and idempotent, so that devices which have heard
 //! the same facts, in whatever order and however often, know the same.
 
+use crate::people::fetch::FetchedRecord;
 use crate::records::UserSecretRecord;
 use sordino_crypto::Slot;
 use sordino_wire::{ClientCredential, Domain, GroupId, IdentifierUri, Secret32, SignatureKey};
@@ -27,6 +28,9 @@ pub(crate) enum FactKey {
     /// One group that the user is in.
     #[tls_codec(discriminant = 4)]
     Group(GroupId),
+    /// The set of a contact's that was fetched ahead of time.
+    #[tls_codec(discriminant = 5)]
+    Fetched(IdentifierUri),
 }
 
 /// A fact.
@@ -45,6 +49,9 @@ pub(crate) enum Fact {
     /// See [`GroupFact`].
     #[tls_codec(discriminant = 4)]
     Group(GroupFact),
+    /// See [`FetchedRecord`]; absent where the set was used.
+    #[tls_codec(discriminant = 5)]
+    Fetched(Option<FetchedRecord>),
 }
 
 /// The account as its devices need it.
