@@ -94,7 +94,7 @@ async fn further(world: &World, all: &[&Client; 4], known: &mut Known, suffix: &
     let (linked, second) = tokio::join!(all[2].link_device(&code), linking.finish());
     linked.unwrap();
     let second = second.unwrap();
-    settle(&[all[2], &second, all[2], &second], known).await;
+    settle(&[all[2], &second], known).await;
     let at_second = second.group(group.id()).await.unwrap();
     say(&at_second, "from a device of its own", known).await;
     settle(&[all[0], all[2], &second], known).await;

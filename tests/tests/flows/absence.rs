@@ -179,13 +179,18 @@ async fn a_quiet_room_can_be_entered_by_a_new_device() {
     let generation = party.groups[0].generation().await.unwrap();
     world.pass(45 * DAY_S);
     world.hub().run_maintenance().await.unwrap();
-    let linking = Linking::start(world.client_config("tablet")).await.unwrap();
+    let config = world.client_config("tablet");
+    let linking = Linking::start(config).await.unwrap();
     let code = linking.code().to_owned();
     let (linked, tablet) = tokio::join!(party.clients[0].link_device(&code), linking.finish());
     linked.unwrap();
-    party.clients.push(tablet.unwrap());
-    party.rounds(&[0, 2], 3).await;
-    let at_tablet = party.clients[2].group(party.groups[0].id()).await.unwrap();
+    let tablet = tablet.unwrap();
+    for _ in 0..3 {
+        party.clients[0].sync_once().await.unwrap();
+        tablet.sync_once().await.unwrap();
+    }
+    let at_tablet = tablet.group(party.groups[0].id()).await.unwrap();
+    party.clients.push(tablet);
     party.groups.push(at_tablet);
     party.rounds(&EVERYBODY, 2).await;
     for group in &party.groups {

@@ -9,9 +9,10 @@ use crate::support::{
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use sordino_client::raw;
 use sordino_client::{
     Client, ClientError, Event, Evidence, Group, GroupSettings, GroupStatus, InviteLink, Operation,
-    Recovery, raw,
+    Recovery,
 };
 use sordino_crypto::{EarKey, seal_entry, sha256, stream_id};
 use sordino_wire::{
@@ -226,15 +227,14 @@ async fn a_device_is_not_grafted_by_the_hub_alone() {
     victim.sync_once().await.unwrap();
 
     // Bob's user secrets were stolen; the consent of one of his devices was not.
-    let thief = thief(&world, &party.clients[1]);
-    let group = &party.groups[1];
-    let request = raw::leaf_request(&thief, group).await.unwrap();
-    let grant = raw::grant_leaf(group, &request).await.unwrap();
+    let thief = thief(&world, &party.clients[1]).await;
+    let request = raw::leaf_request(&thief, &party.groups[1]).await.unwrap();
+    let grant = raw::grant_leaf(&party.groups[1], &request).await.unwrap();
     let forged = with_proof(&grant, |proof| {
         proof.sibling_signature = spoiled(&proof.sibling_signature);
     });
     let seen = capture(&thief);
-    let outcome = raw::enter_with_grant(&thief, forged).await;
+    let outcome = raw::join_with_grant(&thief, forged).await;
     assert!(
         matches!(
             outcome,

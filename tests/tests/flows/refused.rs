@@ -163,14 +163,20 @@ async fn commits_that_their_sender_did_not_sign() {
 }
 
 /// Somebody who got hold of bob's user secrets, as a device that bob never consented to.
-pub fn thief(world: &World, bob: &Client) -> Client {
-    raw::thief(bob, world.client_config("thief")).unwrap()
+pub async fn thief(world: &World, bob: &Client) -> Client {
+    let config = world.client_config("thief");
+    raw::stolen_device(bob, config).await.unwrap()
 }
 
+/// A grant ends with its proof: user's signature, sibling, sibling's signature.
 pub fn with_proof(grant: &LeafGrant, change: impl FnOnce(&mut LeafProof)) -> LeafGrant {
-    let mut forged: LeafGrant = exact(&encode(grant).unwrap()).unwrap();
-    change(&mut forged.proof);
-    forged
+    let mut bytes = encode(grant).unwrap();
+    let proof_at = bytes.len() - (66 + 4 + 66);
+    let mut proof: LeafProof = exact(&bytes[proof_at..]).unwrap();
+    change(&mut proof);
+    bytes.truncate(proof_at);
+    bytes.extend(encode(&proof).unwrap());
+    exact(&bytes).unwrap()
 }
 
 pub fn spoiled(signature: &SignatureBytes) -> SignatureBytes {
@@ -184,16 +190,15 @@ async fn a_device_is_not_grafted_by_external_commit() {
     let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
-    let thief = thief(&world, &party.clients[1]);
-    let group = &party.groups[1];
-    let request = raw::leaf_request(&thief, group).await.unwrap();
-    let grant = raw::grant_leaf(group, &request).await.unwrap();
+    let thief = thief(&world, &party.clients[1]).await;
+    let request = raw::leaf_request(&thief, &party.groups[1]).await.unwrap();
+    let grant = raw::grant_leaf(&party.groups[1], &request).await.unwrap();
     // A grant that is good, but for another device's key.
     let other = LeafRequest {
         leaf_key: SigningKey::from_seed(&[3; 32]).public(),
         ..request.clone()
     };
-    let other = raw::grant_leaf(group, &other).await.unwrap();
+    let other = raw::grant_leaf(&party.groups[1], &other).await.unwrap();
     let changes: [LeafGrant; 4] = [
         with_proof(&grant, |p| {
             p.sibling_signature = spoiled(&p.sibling_signature)
@@ -203,7 +208,7 @@ async fn a_device_is_not_grafted_by_external_commit() {
         other,
     ];
     for forged in changes {
-        let outcome = raw::enter_with_grant(&thief, forged).await;
+        let outcome = raw::join_with_grant(&thief, forged).await;
         let refused = Reject::InvalidCredential(CredentialRule::LeafProof);
         assert!(
             matches!(&outcome, Err(ClientError::Refused(reject)) if *reject == refused),
@@ -212,7 +217,7 @@ async fn a_device_is_not_grafted_by_external_commit() {
     }
     before.assert_unchanged(&world, &party).await;
     // The grant as it was given is good: it was the forgery that was refused.
-    raw::enter_with_grant(&thief, grant).await.unwrap();
+    raw::join_with_grant(&thief, grant).await.unwrap();
     world.stop().await;
 }
 
@@ -221,7 +226,8 @@ async fn a_device_is_not_grafted_by_its_users_add() {
     let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
-    let second = raw::thief(&party.clients[0], world.client_config("second")).unwrap();
+    let config = world.client_config("second");
+    let second = raw::stolen_device(&party.clients[0], config).await.unwrap();
     let entry = raw::key_package_for(&second, &party.groups[0])
         .await
         .unwrap();

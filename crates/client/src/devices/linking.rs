@@ -18,13 +18,14 @@ use crate::slots;
 use crate::transport::{Endpoint, Transport};
 use crate::vault::{Batch, Vault};
 use sordino_crypto::{
-    HpkePrivateKey, LINK_SECRET_BYTES, LinkSecret, SigningKey, hpke_generate, inbox_id,
+    HpkePrivateKey, LINK_SECRET_BYTES, LinkSecret, SigningKey, Slot, hpke_generate, inbox_id,
     make_client_credential, open_inbox_delivery, open_link, sha256,
 };
 use sordino_rules::key_package_lifetime;
 use sordino_wire::{
-    AccountRequestBody, Domain, GroupId, HpkeCiphertext, InboxAddress, InboxDelivery, OpenInbox,
-    ReadInbox, Reject, RequestBody, ResponseBody, Secret32, exact,
+    AccountRequestBody, Domain, GroupId, HpkeCiphertext, IdentifierUri, InboxAddress,
+    InboxDelivery, KeyPackageEntry, OpenInbox, ReadInbox, Reject, RequestBody, ResponseBody,
+    Secret32, exact,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,7 +211,13 @@ impl Linking {
 
     /// Makes this device's own secrets, and keeps everything.
     fn become_device(self, offer: LinkOffer) -> Result<Core> {
-        let device = further_device(&offer, &self.entropy)?;
+        let device = further_device(
+            &offer.user,
+            offer.user_secrets,
+            &offer.account_key_seed,
+            &offer.connection_key,
+            &self.entropy,
+        )?;
         slots::reserve_as_sibling(&self.vault, &offer.group.slot, offer.group.group_id)?;
         let mut batch = Batch::default();
         batch.put(DEVICE, &device.record())?;
@@ -244,26 +251,47 @@ fn code_of(record: &LinkingRecord, domain: &Domain) -> Result<LinkCode> {
 }
 
 /// A device that certifies itself, since the account key was handed to it.
-fn further_device(offer: &LinkOffer, entropy: &Entropy) -> Result<Device> {
-    let account_key = SigningKey::from_seed(offer.account_key_seed.expose());
+fn further_device(
+    user: &IdentifierUri,
+    user_secrets: Vec<UserSecretRecord>,
+    account_key_seed: &Secret32,
+    connection_key: &Secret32,
+    entropy: &Entropy,
+) -> Result<Device> {
+    let account_key = SigningKey::from_seed(account_key_seed.expose());
     let client_key = SigningKey::from_seed(&entropy.array());
-    let client = client_uri(&offer.user, entropy)?;
-    let credential = make_client_credential(&offer.user, &client, &client_key, &account_key)?;
-    let secrets = offer.user_secrets.iter();
+    let client = client_uri(user, entropy)?;
+    let credential = make_client_credential(user, &client, &client_key, &account_key)?;
     Device::load(DeviceRecord {
         format: FORMAT,
-        user_secrets: secrets
-            .map(|record| UserSecretRecord {
-                number: record.number,
-                secret: record.secret.duplicate(),
-            })
-            .collect(),
+        user_secrets,
         client_secret: Secret32::new(entropy.array()),
         client_key_seed: Secret32::new(*client_key.seed()),
         credential,
-        account_key_seed: Some(offer.account_key_seed.duplicate()),
-        connection_key: offer.connection_key.duplicate(),
+        account_key_seed: Some(account_key_seed.duplicate()),
+        connection_key: connection_key.duplicate(),
     })
+}
+
+/// For tests: a device with the secrets of another, without anybody's consent.
+pub(crate) fn stolen(from: &Core, config: ClientConfig) -> Result<Core> {
+    let (vault, entropy) = open_vault(&config)?;
+    let record = from.device().record();
+    let account_key = record.account_key_seed.ok_or(ClientError::NoAccountKey)?;
+    let user = &record.credential.user;
+    let secrets = record.user_secrets;
+    let device = further_device(
+        user,
+        secrets,
+        &account_key,
+        &record.connection_key,
+        &entropy,
+    )?;
+    let mut batch = Batch::default();
+    batch.put(DEVICE, &device.record())?;
+    batch.put(INDEX, &IndexRecord::default())?;
+    vault.commit(&batch)?;
+    Core::assemble(config, vault, entropy, device)
 }
 
 impl Core {
@@ -285,16 +313,9 @@ impl Core {
         let body = |_: &_| Ok(AccountRequestBody::PutClient(credential.clone()));
         done(self.account_request(body, 0).await?)?;
         let slot = self.devices_group().ok_or(ClientError::NotInGroup)?.slot;
-        let made = self
-            .make_key_package(
-                slot,
-                Purpose::Sibling(answer.group),
-                key_package_lifetime(self.now_s()),
-            )
-            .await?;
         let contents = LinkAnswer {
             credential: device.credential().clone(),
-            entry: made.entry,
+            entry: self.sibling_key_package(answer.group, slot).await?,
         };
         let secret = LinkSecret::new(answer.reply_secret);
         let deposit = self.sealed_deposit(&answer.reply, &secret, &contents)?;
@@ -303,6 +324,20 @@ impl Core {
         let mut batch = Batch::default();
         batch.put(ANSWER, &answer)?;
         Ok(self.vault.commit(&batch)?)
+    }
+
+    /// This device's KeyPackage for a group that a sibling is in.
+    pub(crate) async fn sibling_key_package(
+        &self,
+        id: GroupId,
+        slot: Slot,
+    ) -> Result<KeyPackageEntry> {
+        slots::reserve_as_sibling(&self.vault, &slot, id)?;
+        let lifetime = key_package_lifetime(self.now_s());
+        let made = self
+            .make_key_package(slot, Purpose::Sibling(id), lifetime)
+            .await?;
+        Ok(made.entry)
     }
 
     /// Syncs until the other device has added this one.

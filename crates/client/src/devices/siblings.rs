@@ -16,7 +16,7 @@ use crate::records::GenerationRecord;
 use crate::settings::GroupSettings;
 use crate::slots;
 use crate::vault::Batch;
-use sordino_crypto::GroupSecret;
+use sordino_crypto::{GroupSecret, Slot};
 use sordino_wire::{
     Bytes, GroupId, LeafOperation, MemberContent, Reject, SignatureKey, encode, exact,
 };
@@ -106,7 +106,7 @@ impl Core {
         let placeholder = DevicesGroup {
             hub_domain: self.hub_domain.clone(),
             group_id: id,
-            slot: sordino_crypto::Slot::Group {
+            slot: Slot::Group {
                 user_secret_number: self.device().user_secret_number()?,
                 hub_domain: self.hub_domain.clone(),
                 group_id: id,
@@ -115,13 +115,10 @@ impl Core {
         };
         self.set_devices_group(&mut Batch::default(), placeholder)?;
         self.create_at(id, GroupSettings::closed()).await?;
-        let slot = self
-            .view(id, |group, _| Ok(group.keys.slot.clone()))
-            .await?;
         let group = DevicesGroup {
             hub_domain: self.hub_domain.clone(),
             group_id: id,
-            slot,
+            slot: self.slot_of(id).await?,
         };
         self.set_devices_group(&mut Batch::default(), group.clone())?;
         Ok(group)
@@ -224,17 +221,25 @@ impl Core {
         if !outside {
             return Ok(None);
         }
+        // A secret that has not been heard of yet comes with the next facts.
+        Ok(self.leaf_request(id, fact.slot).ok())
+    }
+
+    /// "This is the leaf key I shall have in that group."
+    pub(crate) fn leaf_request(&self, id: GroupId, slot: Slot) -> Result<LeafRequest> {
         let device = self.device();
         let domain = crate::device::domain_of(&device.credential().user)?;
-        // A secret that has not been heard of yet comes with the next facts.
-        let Ok(leaf) = device.leaf(&domain, &fact.slot, 0) else {
-            return Ok(None);
-        };
-        Ok(Some(LeafRequest {
+        let leaf = device.leaf(&domain, &slot, 0)?;
+        Ok(LeafRequest {
             group_id: id,
-            slot: fact.slot,
+            slot,
             leaf_key: leaf.key.public(),
-        }))
+        })
+    }
+
+    /// The user's slot in a group.
+    pub(crate) async fn slot_of(&self, id: GroupId) -> Result<Slot> {
+        self.view(id, |group, _| Ok(group.keys.slot.clone())).await
     }
 
     /// Grants a leaf where this device is in the group and nobody else has.
@@ -248,28 +253,31 @@ impl Core {
             Ok(_) | Err(ClientError::NotInGroup) => return Ok(()),
             Err(error) => return Err(error),
         }
-        let granted = self
-            .view(id, |group, tools| {
-                if group.keys.slot != request.slot {
-                    return Ok(None);
-                }
-                let leaf = group.leaf(tools.device)?;
-                let index = group.own_index()?;
-                let operation = LeafOperation::ExternalJoin;
-                let proof = group.leaf_proof(operation, &request.leaf_key, &leaf, index)?;
-                match grant(group, request, proof) {
-                    Ok(grant) => Ok(Some(grant)),
-                    Err(ClientError::SecretUnknown) => Ok(None),
-                    Err(error) => Err(error),
-                }
-            })
-            .await?;
-        let Some(grant) = granted else {
+        let Some(grant) = self.leaf_grant(request).await? else {
             return Ok(());
         };
         self.tell(&DevicesMessage::LeafGrant {
             leaf_key: request.leaf_key.clone(),
             grant,
+        })
+        .await
+    }
+
+    /// This device's consent; `None` where it cannot give it now.
+    pub(crate) async fn leaf_grant(&self, request: &LeafRequest) -> Result<Option<LeafGrant>> {
+        self.view(request.group_id, |group, tools| {
+            if group.keys.slot != request.slot {
+                return Ok(None);
+            }
+            let leaf = group.leaf(tools.device)?;
+            let index = group.own_index()?;
+            let operation = LeafOperation::ExternalJoin;
+            let proof = group.leaf_proof(operation, &request.leaf_key, &leaf, index)?;
+            match grant(group, request, proof) {
+                Ok(grant) => Ok(Some(grant)),
+                Err(ClientError::SecretUnknown) => Ok(None),
+                Err(error) => Err(error),
+            }
         })
         .await
     }
@@ -305,7 +313,8 @@ impl Core {
         }
     }
 
-    async fn join_as_sibling(&self, grant: LeafGrant) -> Result<()> {
+    /// Comes into a group with a sibling's consent.
+    pub(crate) async fn join_as_sibling(&self, grant: LeafGrant) -> Result<()> {
         if grant.hub_domain != self.hub_domain {
             return Err(ClientError::OtherHub);
         }
