@@ -11,9 +11,7 @@ use crate::engine::state::GroupKind;
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Message, Person};
 use crate::records::{MessageRecord, Trouble, message_name};
-use sordino_wire::{
-    Bytes, GroupId, IdentifierUri, InviteLink, KeyPackageEntry, MemberContent, PolicySummary,
-};
+use sordino_wire::{Bytes, GroupId, IdentifierUri, InviteLink, MemberContent, PolicySummary};
 use std::sync::Arc;
 
 /// A group of this device. Clones are the same group.
@@ -164,11 +162,6 @@ impl Group {
     /// Reads the stream to its end.
     pub async fn catch_up(&self) -> Result<()> {
         self.core.catch_up(self.id).await
-    }
-
-    /// Adds further devices of this user.
-    pub async fn add_own_devices(&self, entries: Vec<KeyPackageEntry>) -> Result<()> {
-        self.commit(&Plan::AddOwnDevices(entries)).await
     }
 
     /// Removes users, by pseudonym, with all their devices.

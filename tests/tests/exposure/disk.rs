@@ -145,6 +145,8 @@ async fn crowd(world: &World, played: &mut Played) {
         let member = world.user(&format!("member-{number}")).await;
         add(&played.groups[0], &member, &mut played.known).await;
     }
+    // Everything is written anew.
+    played.groups[0].move_generation().await.unwrap();
     say(
         &played.groups[0],
         &"many words ".repeat(999),

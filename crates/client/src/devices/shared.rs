@@ -301,6 +301,7 @@ impl Core {
             let keys: Vec<FactKey> = self.facts().keys().cloned().collect();
             batch.put(FACT_KEYS, &keys)?;
         }
+        let key = fact.key.clone();
         put_fact(&mut batch, fact, false)?;
         match value {
             Fact::UserSecret(record) => self.take_user_secret(&mut batch, record)?,
@@ -311,6 +312,12 @@ impl Core {
                 self.put_contact_as_heard(&mut batch, contact)?;
             }
             Fact::Group(_) | Fact::Label(_) => self.vault.commit(&batch)?,
+            Fact::Fetched(fetched) => {
+                let FactKey::Fetched(user) = &key else {
+                    return Ok(());
+                };
+                self.hear_fetched(&mut batch, user, fetched.as_ref())?;
+            }
         }
         Ok(())
     }
@@ -397,6 +404,7 @@ fn fits(key: &FactKey, fact: &Fact) -> bool {
         (FactKey::UserSecret(number), Fact::UserSecret(record)) => record.number == *number,
         (FactKey::Account, Fact::Account(_))
         | (FactKey::Group(_), Fact::Group(_))
+        | (FactKey::Fetched(_), Fact::Fetched(_))
         | (FactKey::Label(_), Fact::Label(_)) => true,
         (FactKey::Contact(user), Fact::Contact(bytes)) => {
             exact::<ContactRecord>(bytes.as_slice()).is_ok_and(|contact| contact.user == *user)

@@ -58,6 +58,11 @@ impl Default for Delays {
 }
 
 impl Delays {
+    /// How often it is looked for requests that another device has answered.
+    pub(crate) fn prune_s(&self) -> u64 {
+        self.inspect_s.min(60)
+    }
+
     /// None: for tests and demonstrations, where nobody watches.
     pub fn none() -> Self {
         Self {

@@ -11,6 +11,7 @@ use crate::people::contact::{ContactRecord, ContactState};
 use crate::vault::Batch;
 use sordino_wire::{ContactKeys, GroupId, IdentifierUri, MemberContent};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// When something of one contact is due: in memory, drawn anew after a start.
@@ -19,6 +20,8 @@ pub(crate) struct Schedule {
     times: Mutex<HashMap<IdentifierUri, Times>>,
     fetch_turns: Turns,
     connection_turns: Turns,
+    /// When it is looked again for requests that were answered elsewhere.
+    prune_s: AtomicU64,
 }
 
 /// Whose turn it is to do something about one person.
@@ -39,6 +42,16 @@ struct Times {
 }
 
 impl Schedule {
+    /// Says yes once per pause.
+    pub(crate) fn prune_is_due(&self, now_s: u64, pause_s: u64) -> bool {
+        let due = self.prune_s.load(Ordering::Relaxed) <= now_s;
+        if due {
+            let next_s = now_s.saturating_add(pause_s);
+            self.prune_s.store(next_s, Ordering::Relaxed);
+        }
+        due
+    }
+
     fn with<T>(&self, user: &IdentifierUri, change: impl FnOnce(&mut Times) -> T) -> T {
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         change(times.entry(user.clone()).or_default())
@@ -74,8 +87,9 @@ impl Core {
                 first_error.get_or_insert(error);
             }
         };
-        note(self.confirm_requests().await);
         note(self.settle_requests().await);
+        note(self.prune_requests().await);
+        note(self.confirm_requests().await);
         note(self.tend_devices().await);
         for due in self.due()? {
             note(self.tend_contact(&due).await);
@@ -210,6 +224,16 @@ impl Core {
     /// A set of a contact is fetched before long.
     pub(crate) fn fetch_again(&self, user: &IdentifierUri) {
         let due_s = self.later_s(self.delays.fetch_s);
+        self.schedule
+            .with(user, |times| times.fetch_s = Some(due_s));
+    }
+
+    /// A set of a contact is fetched, unless another device of this user is quicker.
+    pub(crate) fn fetch_later(&self, user: &IdentifierUri) {
+        let longest_s = self.delays.fetch_s;
+        let due_s = self
+            .later_s(longest_s.saturating_mul(4))
+            .saturating_add(longest_s);
         self.schedule
             .with(user, |times| times.fetch_s = Some(due_s));
     }
