@@ -24,8 +24,33 @@ struct InboxRecord {
     hpke_key: HpkeKey,
     last_day: u32,
     room: u8,
-    /// Present where deposits may come, and nothing else.
-    deposit_hash: Option<Digest>,
+    deposits: Deposits,
+}
+
+/// What may come into an inbox: of one size, so that nobody sees on the disk which ones link
+/// devices.
+#[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+#[repr(u8)]
+enum Deposits {
+    /// Welcomes and answers to key requests. The digest is zero.
+    #[tls_codec(discriminant = 0)]
+    Refused(Digest),
+    /// Deposits of whoever knows what this is the hash of, and nothing else.
+    #[tls_codec(discriminant = 1)]
+    Alone(Digest),
+}
+
+impl Deposits {
+    fn new(deposit_hash: Option<Digest>) -> Self {
+        deposit_hash.map_or(Self::Refused(Digest([0; 32])), Self::Alone)
+    }
+
+    fn hash(&self) -> Option<Digest> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Alone(hash) => Some(*hash),
+        }
+    }
 }
 
 /// Opens an inbox; the same request again changes nothing.
@@ -60,7 +85,7 @@ pub(crate) fn open_in(
     if let Some((record, _)) = read_record(writer.shared, records, &address)? {
         let same = record.hpke_key == hpke_key
             && record.last_day == last_day
-            && record.deposit_hash == deposit_hash;
+            && record.deposits.hash() == deposit_hash;
         return if same {
             Ok(())
         } else {
@@ -71,7 +96,7 @@ pub(crate) fn open_in(
         hpke_key,
         last_day,
         room: MAX_INBOX_DELIVERIES,
-        deposit_hash,
+        deposits: Deposits::new(deposit_hash),
     };
     writer
         .changes
@@ -136,7 +161,7 @@ fn deliver(
     let Some((mut record, version)) = read_record(writer.shared, records, &address)? else {
         return Err(refused.into());
     };
-    let other_kind = record.deposit_hash != deposit_hash;
+    let other_kind = record.deposits.hash() != deposit_hash;
     if record.hpke_key != to.hpke_key || record.last_day < today || other_kind {
         return Err(refused.into());
     }
