@@ -111,6 +111,30 @@ impl Group {
         Ok(messages)
     }
 
+    /// How many messages this device has kept.
+    pub async fn message_count(&self) -> Result<u64> {
+        self.core
+            .view(self.id, |group, _| Ok(group.state.messages))
+            .await
+    }
+
+    /// The contents of this device's own messages that the stream has not given back yet, in the
+    /// order in which they were sent.
+    pub async fn outgoing(&self) -> Result<Vec<Vec<u8>>> {
+        self.core
+            .view(self.id, |group, _| {
+                let contents =
+                    group.state.outbox.iter().map(|outgoing| {
+                        match sordino_wire::exact(outgoing.content.as_slice()) {
+                            Ok(MemberContent::Application(content)) => Some(content.into_vec()),
+                            _ => None,
+                        }
+                    });
+                Ok(contents.flatten().collect())
+            })
+            .await
+    }
+
     /// Whether something of this device is still on its way to the hub.
     pub async fn is_busy(&self) -> Result<bool> {
         self.core

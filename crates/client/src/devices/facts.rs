@@ -31,6 +31,9 @@ pub(crate) enum FactKey {
     /// The set of a contact's that was fetched ahead of time.
     #[tls_codec(discriminant = 5)]
     Fetched(IdentifierUri),
+    /// What the user's applications call a group.
+    #[tls_codec(discriminant = 6)]
+    Label(GroupId),
 }
 
 /// A fact.
@@ -52,6 +55,9 @@ pub(crate) enum Fact {
     /// See [`FetchedRecord`]; absent where the set was used.
     #[tls_codec(discriminant = 5)]
     Fetched(Option<FetchedRecord>),
+    /// Text of at most [`crate::notes::MAX_LABEL_BYTES`].
+    #[tls_codec(discriminant = 6)]
+    Label(VLBytes),
 }
 
 /// The account as its devices need it.

@@ -92,6 +92,9 @@ impl Core {
 
     /// Does what is missing of an accepted request.
     pub(crate) async fn keep_accepting(&self, user: &IdentifierUri) -> Result<()> {
+        // The caller and the background task would each go in.
+        let turn = self.connection_turn(user);
+        let _turn = turn.lock().await;
         let (group, request_id) = {
             let book = self.book();
             let contact = book.get(user).ok_or(ClientError::NotConnected)?;

@@ -33,7 +33,10 @@ impl Core {
             true => self.sweep(group, step)?,
             false => Vec::new(),
         };
-        self.share_group(&mut step.batch, group)?;
+        let joined = Event::Joined { group: id };
+        if step.events.contains(&joined) {
+            self.share_group(&mut step.batch, group)?;
+        }
         let control = step.control.take();
         if let Some(Control::Said {
             sender,

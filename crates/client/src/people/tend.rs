@@ -18,9 +18,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Default)]
 pub(crate) struct Schedule {
     times: Mutex<HashMap<IdentifierUri, Times>>,
-    turns: Mutex<HashMap<IdentifierUri, Arc<tokio::sync::Mutex<()>>>>,
+    fetch_turns: Turns,
+    connection_turns: Turns,
     /// When it is looked again for requests that were answered elsewhere.
     prune_s: AtomicU64,
+}
+
+/// Whose turn it is to do something about one person.
+#[derive(Default)]
+struct Turns(Mutex<HashMap<IdentifierUri, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, user: &IdentifierUri) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(user.clone()).or_default())
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -228,9 +240,12 @@ impl Core {
 
     /// Whose turn it is to fetch from a contact's pool.
     pub(crate) fn fetch_turn(&self, user: &IdentifierUri) -> Arc<tokio::sync::Mutex<()>> {
-        let turns = self.schedule.turns.lock();
-        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(user.clone()).or_default())
+        self.schedule.fetch_turns.of(user)
+    }
+
+    /// Whose turn it is to ask a person, or to come into the person's group.
+    pub(crate) fn connection_turn(&self, user: &IdentifierUri) -> Arc<tokio::sync::Mutex<()>> {
+        self.schedule.connection_turns.of(user)
     }
 
     /// All pools are looked after before long: there is a device more, or one less.
@@ -245,7 +260,8 @@ impl Core {
         }
     }
 
-    fn later_s(&self, longest_s: u64) -> u64 {
+    /// A random time from now on.
+    pub(crate) fn later_s(&self, longest_s: u64) -> u64 {
         let delay_s = self.entropy.below(longest_s.saturating_add(1));
         self.now_s().saturating_add(delay_s)
     }

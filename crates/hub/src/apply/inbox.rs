@@ -5,10 +5,10 @@
 
 use super::stream::check_wait;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, read_page, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
 use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery, sha256};
+use sordino_effects::{Records, address, read_page, version_of};
 use sordino_wire::limits::{
     MAX_INBOX_DAYS, MAX_INBOX_DELIVERIES, MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES,
 };
@@ -24,34 +24,13 @@ struct InboxRecord {
     hpke_key: HpkeKey,
     last_day: u32,
     room: u8,
-    deposits: Deposits,
+    /// What the secret of whoever deposits hashes to. It is always there, so that the kinds of
+    /// inboxes have one size.
+    deposit_hash: Digest,
 }
 
-/// What may come into an inbox: of one size, so that nobody sees on the disk which ones link
-/// devices.
-#[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-#[repr(u8)]
-enum Deposits {
-    /// Welcomes and answers to key requests. The digest is zero.
-    #[tls_codec(discriminant = 0)]
-    Refused(Digest),
-    /// Deposits of whoever knows what this is the hash of, and nothing else.
-    #[tls_codec(discriminant = 1)]
-    Alone(Digest),
-}
-
-impl Deposits {
-    fn new(deposit_hash: Option<Digest>) -> Self {
-        deposit_hash.map_or(Self::Refused(Digest([0; 32])), Self::Alone)
-    }
-
-    fn hash(&self) -> Option<Digest> {
-        match self {
-            Self::Refused(_) => None,
-            Self::Alone(hash) => Some(*hash),
-        }
-    }
-}
+/// Stands where no deposits may come: nobody knows what hashes to it.
+const NO_DEPOSITS: Digest = Digest([0; 32]);
 
 /// Opens an inbox; the same request again changes nothing.
 pub(crate) fn open(
@@ -77,6 +56,7 @@ pub(crate) fn open_in(
         last_day,
         deposit_hash,
     } = request.clone();
+    let deposit_hash = deposit_hash.unwrap_or(NO_DEPOSITS);
     let today = writer.today();
     if last_day < today || last_day > today.saturating_add(MAX_INBOX_DAYS) {
         return Err(Reject::InboxUnavailable { index: 0 }.into());
@@ -85,7 +65,7 @@ pub(crate) fn open_in(
     if let Some((record, _)) = read_record(writer.shared, records, &address)? {
         let same = record.hpke_key == hpke_key
             && record.last_day == last_day
-            && record.deposits.hash() == deposit_hash;
+            && record.deposit_hash == deposit_hash;
         return if same {
             Ok(())
         } else {
@@ -96,7 +76,7 @@ pub(crate) fn open_in(
         hpke_key,
         last_day,
         room: MAX_INBOX_DELIVERIES,
-        deposits: Deposits::new(deposit_hash),
+        deposit_hash,
     };
     writer
         .changes
@@ -118,7 +98,7 @@ pub(crate) fn deliver_all(
             return Err(refused.into());
         }
         seen.push(to.inbox_id);
-        deliver(writer, records, to, delivery, None, refused)?;
+        deliver(writer, records, to, delivery, NO_DEPOSITS, refused)?;
     }
     Ok(())
 }
@@ -142,7 +122,7 @@ pub(crate) fn deposit(
         records,
         &request.inbox,
         &delivery,
-        Some(hash),
+        hash,
         refused,
     )?;
     Ok(writer.finish(None, outcome(0, 0))?)
@@ -153,7 +133,7 @@ fn deliver(
     records: &dyn Records,
     to: &InboxAddress,
     delivery: &InboxDelivery,
-    deposit_hash: Option<Digest>,
+    deposit_hash: Digest,
     refused: Reject,
 ) -> Result<(), Refusal> {
     let today = writer.today();
@@ -161,7 +141,7 @@ fn deliver(
     let Some((mut record, version)) = read_record(writer.shared, records, &address)? else {
         return Err(refused.into());
     };
-    let other_kind = record.deposits.hash() != deposit_hash;
+    let other_kind = record.deposit_hash != deposit_hash;
     if record.hpke_key != to.hpke_key || record.last_day < today || other_kind {
         return Err(refused.into());
     }
