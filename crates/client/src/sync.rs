@@ -110,7 +110,11 @@ impl Core {
     async fn sync_group(&self, id: GroupId) -> Result<()> {
         self.catch_up(id).await?;
         self.tend(id).await?;
-        self.catch_up(id).await
+        match self.catch_up(id).await {
+            // A join that did not come about is forgotten.
+            Err(ClientError::NotInGroup) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Keeps everything up to date until it is dropped.
