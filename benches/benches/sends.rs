@@ -51,7 +51,7 @@ fn sizes() -> Sizes {
     assert!(changes.put.is_empty() && changes.append.len() == 1 && changes.expect.len() == 2);
     Sizes {
         entry: changes.append[0].value.len(),
-        outcome: changes.replay.unwrap().value.len(),
+        outcome: changes.replay[0].value.len(),
     }
 }
 
@@ -125,11 +125,11 @@ fn bare_store(
                 value: random(rng, sizes.entry),
                 expires_day: 30_000,
             }],
-            replay: Some(Replay {
+            replay: vec![Replay {
                 key: Key(random(rng, 16).try_into().unwrap()),
                 value: random(rng, sizes.outcome),
                 expires_hour: 700_000,
-            }),
+            }],
             ..Changes::default()
         });
     }

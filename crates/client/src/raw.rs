@@ -5,6 +5,7 @@
 
 #[cfg(feature = "audit")]
 pub use crate::audit::Trace;
+pub use crate::handover::{LeafGrant, LeafRequest};
 
 use sordino_crypto::SigningKey;
 use sordino_wire::{GroupId, KeyPackageEntry, RequestBody};
@@ -38,8 +39,6 @@ pub fn forward_request(
     let waiting = from.core.waiting_request(id)?;
     to.core.take_forwarded(waiting)
 }
-
-pub use crate::handover::{LeafGrant, LeafRequest};
 
 /// A device with everything that a device of the same user has, to which nobody consented and
 /// which nobody linked: what a thief of the user's secrets can make.
@@ -85,4 +84,13 @@ pub async fn key_package_for(
 ) -> crate::Result<KeyPackageEntry> {
     let slot = group.core.slot_of(group.id()).await?;
     client.core.sibling_key_package(group.id(), slot).await
+}
+
+/// Adds further devices of a member's own user.
+pub async fn add_own_devices(
+    group: &crate::Group,
+    entries: Vec<KeyPackageEntry>,
+) -> crate::Result<()> {
+    let plan = crate::engine::plan::Plan::AddOwnDevices(entries);
+    group.core.commit(group.id(), &plan).await
 }

@@ -110,7 +110,11 @@ impl Core {
     async fn sync_group(&self, id: GroupId) -> Result<()> {
         self.catch_up(id).await?;
         self.tend(id).await?;
-        self.catch_up(id).await
+        match self.catch_up(id).await {
+            // A join that did not come about is forgotten.
+            Err(ClientError::NotInGroup) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Keeps everything up to date until it is dropped.
@@ -121,10 +125,12 @@ impl Core {
     async fn follow_people(&self) {
         loop {
             // What fails is still due in the next round.
-            let _ = self.tend_people().await;
-            tokio::select! {
-                () = self.stir.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+            match self.tend_people().await {
+                Ok(()) => tokio::select! {
+                    () = self.stir.notified() => {}
+                    () = tokio::time::sleep(TICK) => {}
+                },
+                Err(_) => tokio::time::sleep(FAILURE_PAUSE).await,
             }
         }
     }

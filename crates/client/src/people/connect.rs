@@ -24,6 +24,8 @@ use sordino_wire::{
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 const DAY_S: u64 = 86_400;
+/// How many ids are tried for one group.
+const GROUPS: u32 = 3;
 
 /// A request of this device, as it was sealed.
 #[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
@@ -94,7 +96,10 @@ impl Core {
 
     /// Does what is missing of an attempt to connect.
     pub(crate) async fn keep_asking(&self, user: &IdentifierUri) -> Result<()> {
-        let place = {
+        // The caller and the background task would each make the group.
+        let turn = self.connection_turn(user);
+        let _turn = turn.lock().await;
+        let mut place = {
             let book = self.book();
             let contact = book.get(user).ok_or(ClientError::NotConnected)?;
             match (contact.state, contact.group) {
@@ -111,7 +116,7 @@ impl Core {
             Ok(GroupStatus::Active) => {}
             Ok(_) => return Ok(()),
             Err(ClientError::NotInGroup) => {
-                self.make_connection_group(user, place).await?;
+                place = self.make_connection_group(user, place).await?;
             }
             Err(error) => return Err(error),
         }
@@ -122,19 +127,26 @@ impl Core {
         self.send_request(user, asking).await
     }
 
-    async fn make_connection_group(&self, user: &IdentifierUri, place: GroupId) -> Result<()> {
-        match self.create_at(place, GroupSettings::connection()).await {
-            Err(ClientError::Refused(Reject::GroupIdTaken)) => {
-                // It was made, and the keys to it were lost with a crash before they were kept.
-                let fresh = GroupId(self.entropy.array());
-                self.change_contact(&mut Batch::default(), user, |contact| {
-                    contact.group = Some(fresh);
-                    Ok(())
-                })?;
-                Err(ClientError::Contended)
+    /// Makes the connection group; returns its id, which is another one where a crash took the
+    /// keys to the first before they were kept.
+    async fn make_connection_group(
+        &self,
+        user: &IdentifierUri,
+        mut place: GroupId,
+    ) -> Result<GroupId> {
+        for _ in 0..GROUPS {
+            match self.create_at(place, GroupSettings::connection()).await {
+                Err(ClientError::Refused(Reject::GroupIdTaken)) => {
+                    place = GroupId(self.entropy.array());
+                    self.change_contact(&mut Batch::default(), user, |contact| {
+                        contact.group = Some(place);
+                        Ok(())
+                    })?;
+                }
+                outcome => return outcome.map(|()| place),
             }
-            outcome => outcome,
         }
+        Err(ClientError::Contended)
     }
 
     /// Whether there is no request yet, or one that opens nothing any more.

@@ -25,9 +25,13 @@ struct InboxRecord {
     hpke_key: HpkeKey,
     last_day: u32,
     room: u8,
-    /// Present where deposits may come, and nothing else.
-    deposit_hash: Option<Digest>,
+    /// What the secret of whoever deposits hashes to. It is always there, so that the kinds of
+    /// inboxes have one size.
+    deposit_hash: Digest,
 }
+
+/// Stands where no deposits may come: nobody knows what hashes to it.
+const NO_DEPOSITS: Digest = Digest([0; 32]);
 
 /// Opens an inbox; the same request again changes nothing.
 pub(crate) fn open(
@@ -54,6 +58,7 @@ pub(crate) fn open_in(
         last_day,
         deposit_hash,
     } = request.clone();
+    let deposit_hash = deposit_hash.unwrap_or(NO_DEPOSITS);
     let today = writer.today();
     if last_day < today || last_day > today.saturating_add(MAX_INBOX_DAYS) {
         return Err(Reject::InboxUnavailable { index: 0 }.into());
@@ -95,7 +100,7 @@ pub(crate) fn deliver_all(
             return Err(refused.into());
         }
         seen.push(to.inbox_id);
-        deliver(writer, records, to, delivery, None, refused)?;
+        deliver(writer, records, to, delivery, NO_DEPOSITS, refused)?;
     }
     Ok(())
 }
@@ -120,7 +125,7 @@ pub(crate) fn deposit(
         records,
         &request.inbox,
         &delivery,
-        Some(hash),
+        hash,
         refused,
     )?;
     // Whoever got here has the secret, so nobody else uses the budget up.
@@ -133,7 +138,7 @@ fn deliver(
     records: &dyn Records,
     to: &InboxAddress,
     delivery: &InboxDelivery,
-    deposit_hash: Option<Digest>,
+    deposit_hash: Digest,
     refused: Reject,
 ) -> Result<(), Refusal> {
     let today = writer.today();

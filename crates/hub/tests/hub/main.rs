@@ -15,6 +15,7 @@ mod support;
 mod budgets;
 mod ex_member;
 mod keeping;
+mod key_packages;
 mod leaves;
 mod operations;
 mod property;

@@ -17,11 +17,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn requests(body: Vec<u8>, auth: Vec<u8>) {
+    fn requests(body: Vec<u8>, auth: Vec<u8>, tokens: Vec<u8>) {
         let body: RequestBody = sample(body);
         let auth: Authentication = sample(auth);
         prop_assert_eq!(body.node().encode(), encode(&body).unwrap());
-        let request = DsRequest::free(body, auth);
+        let tokens = sample(tokens);
+        let request = DsRequest { body, auth, tokens };
         let bytes = request.encode().unwrap();
         let parsed = DsRequest::parse(&bytes).unwrap();
         prop_assert_eq!(parsed.body_bytes, encode(&request.body).unwrap());
@@ -50,7 +51,7 @@ proptest! {
         position: prop::sample::Index,
         value: u8,
     ) {
-        let request = DsRequest { body: sample(body), auth: Authentication::Possession };
+        let request = DsRequest::free(sample(body), Authentication::Possession);
         let mut bytes = request.encode().unwrap();
         let position = position.index(bytes.len());
         bytes[position] = value;
