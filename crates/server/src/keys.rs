@@ -215,6 +215,11 @@ fn operator_key(
     Ok((OperatorKey::new(Secret32::new(*key)), path))
 }
 
+/// Whether a file with these bytes would serve as the operator key.
+pub fn holds_operator_key(bytes: &[u8]) -> bool {
+    parse_key(bytes).is_some()
+}
+
 /// 64 hexadecimal digits, with white space around them, or 32 bytes.
 fn parse_key(bytes: &[u8]) -> Option<OperatorKey> {
     let mut key = Zeroizing::new([0u8; OPERATOR_KEY_BYTES]);

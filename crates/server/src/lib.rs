@@ -45,6 +45,8 @@ pub use config::{
     key_place,
 };
 pub use error::{MaintenanceError, StartError};
+#[doc(hidden)]
+pub use keys::holds_operator_key;
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{
