@@ -73,6 +73,10 @@ impl Engine {
         self.clock.now_s()
     }
 
+    pub(crate) fn uptime_s(&self) -> u64 {
+        self.clock.uptime_s()
+    }
+
     /// The hub.
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub

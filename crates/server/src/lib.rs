@@ -24,6 +24,7 @@
 mod app;
 mod clock;
 mod config;
+mod doubt;
 mod engine;
 mod error;
 mod folder;
