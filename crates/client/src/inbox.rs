@@ -155,7 +155,7 @@ impl Core {
                 let used = self.take_answer(group, question, &key_object).await?;
                 Ok(if used { Taken::Served } else { Taken::Done })
             }
-            None => Ok(Taken::Done),
+            Some(InboxDelivery::Deposit(_)) | None => Ok(Taken::Done),
         }
     }
 

@@ -171,6 +171,7 @@ impl Core {
             inbox_id: inbox.id,
             hpke_key: inbox.public_key.clone(),
             last_day: inbox.record.last_day,
+            deposit_hash: None,
         });
         let answer = self.ask(Endpoint::Inboxes, body, 0).await?;
         outcome(answer)?.map_err(ClientError::Refused).map(|_| ())

@@ -113,7 +113,10 @@ impl UserSecret {
     }
 }
 
-fn contact_context(contact: &IdentifierUri, generation: u32) -> Result<Vec<u8>, CryptoError> {
+pub(crate) fn contact_context(
+    contact: &IdentifierUri,
+    generation: u32,
+) -> Result<Vec<u8>, CryptoError> {
     Ok(encode(&ContactContext {
         contact: contact.clone(),
         generation,

@@ -66,6 +66,7 @@ fn directory(domain: &Domain, hub_signature_key: &SignatureKey, encrypted: bool)
         ("streams", http, media::STREAMS),
         ("streams_live", ws, media::STREAMS_LIVE),
         ("inboxes", http, media::INBOXES),
+        ("group_key_packages", http, media::GROUP_KEY_PACKAGES),
     ];
     let endpoints: Vec<String> = endpoints
         .iter()

@@ -230,6 +230,8 @@ fn is_short(bytes: &[u8], endpoint: Endpoint) -> bool {
     match endpoint {
         Endpoint::Streams | Endpoint::Inboxes => true,
         Endpoint::GroupOperation => bytes.get(2..4) == Some(SEND.as_slice()),
-        Endpoint::WelcomeInformation | Endpoint::ExternalCommitInformation => false,
+        Endpoint::WelcomeInformation
+        | Endpoint::ExternalCommitInformation
+        | Endpoint::GroupKeyPackages => false,
     }
 }

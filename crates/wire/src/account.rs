@@ -195,6 +195,9 @@ pub enum AdmissionTerms {
         /// Zero bits that the hash begins with.
         difficulty_bits: u8,
     },
+    /// Nobody registers here now.
+    #[tls_codec(discriminant = 3)]
+    Closed,
 }
 
 /// Registers a handle. `AccountAuthentication::Client` by the first device.
@@ -219,7 +222,8 @@ pub struct ReplaceAccountKey {
     pub connection_key: SignedConnectionKey,
 }
 
-/// Asks a person for a connection. No account is named as the sender's.
+/// Asks a person for a connection. No account is named as the sender's. The answer is `Done`,
+/// whether or not there is such a person and room for its request: it says nothing of either.
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct SendConnectionRequest {
     /// Whom.
@@ -228,7 +232,8 @@ pub struct SendConnectionRequest {
     pub request: SealedConnectionRequest,
 }
 
-/// Reads connection requests; waits if there is nothing yet.
+/// Reads connection requests that are not settled; waits if there is nothing yet. The answer holds
+/// those before its `next`; whoever reads on asks from there.
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct ReadConnectionRequests {
     /// The first number wanted; 0 stands for the oldest kept.
@@ -402,10 +407,6 @@ pub enum AccountReject {
         /// The limit.
         limit: u32,
     },
-    /// The person's inbox of connection requests is full.
-    #[tls_codec(discriminant = 13)]
-    #[error("that person has too many requests waiting")]
-    InboxFull,
     /// Too many requests.
     #[tls_codec(discriminant = 14)]
     #[error("rate limited; try again in {retry_after_s} s")]

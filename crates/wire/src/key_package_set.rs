@@ -30,7 +30,7 @@ pub struct SetEntry {
     pub set_tag: SetTag,
     /// Names the device within the set, so that it can replace its own entry and no other:
     /// `Expand(client_secret, "set device", set_tag, 16)`.
-    pub device_tag: [u8; 16],
+    pub device_tag: DeviceTag,
     /// How many devices the user has, as this device knows. The highest number among a set's
     /// entries says when the set is complete.
     pub devices: u8,
@@ -53,7 +53,7 @@ pub struct SetEntryContext {
     /// See [`SetEntry`].
     pub set_tag: SetTag,
     /// See [`SetEntry`].
-    pub device_tag: [u8; 16],
+    pub device_tag: DeviceTag,
     /// See [`SetEntry`].
     pub cipher_suite: u16,
     /// See [`SetEntry`].

@@ -125,6 +125,8 @@ pub const MAX_SERVED_TAGS: usize = 256;
 pub const SET_ENTRY_BYTES: usize = 3_072;
 /// The ciphertext of a set entry: plaintext and AES-256-GCM tag.
 pub const SET_ENTRY_CIPHERTEXT_BYTES: usize = SET_ENTRY_BYTES + 16;
+/// Days after which a pool that nobody touched is forgotten, with what it has served.
+pub const POOL_IDLE_DAYS: u32 = 365;
 /// The longest life of a key-package set in days.
 pub const MAX_SET_DAYS: u32 = 90;
 /// The largest deposit in an inbox that was opened for deposits.

@@ -54,6 +54,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             media::INBOXES,
             post(|app, request| operation(app, Endpoint::Inboxes, request)),
         )
+        .route(
+            media::GROUP_KEY_PACKAGES,
+            post(|app, request| operation(app, Endpoint::GroupKeyPackages, request)),
+        )
         // Any: over HTTP/2 a WebSocket begins with CONNECT (RFC 8441).
         .route(media::STREAMS_LIVE, any(live::upgrade))
         .route(media::DS_DOMAIN, get(ds_domain))
