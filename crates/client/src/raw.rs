@@ -1,11 +1,12 @@
 //! Doors for tests: hostile clients change a request's body before it is signed; audits list what
 //! must never stand in a hub's database (only with the feature `audit`); fuzzers read bytes as each of
-//! the records that a vault keeps.
+//! the records that a vault keeps; a load generator repeats a message.
 //!
 //! Nothing in the library uses them; without a hook, requests are what they are.
 
 #[cfg(feature = "audit")]
 pub use crate::audit::Trace;
+pub use crate::template::{Line, MessageTemplate};
 
 use crate::records::{
     DeviceRecord, ExternalRecord, InboxRecord, IndexRecord, KeyPackageRecord, KeysRecord,

@@ -133,7 +133,7 @@ impl Transport {
     }
 
     /// One attempt; `None` where the hub was reached and did not look at the request.
-    async fn post_once(
+    pub(crate) async fn post_once(
         &self,
         endpoint: Endpoint,
         request: &[u8],

@@ -3,6 +3,7 @@
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
 mod demo;
+mod load;
 mod logging;
 mod serve;
 
@@ -23,12 +24,15 @@ enum Command {
     Serve(serve::Arguments),
     /// Run a hub and clients on this machine, do the main job, and check what came of it
     Demo(demo::Arguments),
+    /// Put a running hub under load, and tell how it did
+    Load(load::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Load(arguments) => load::run(arguments),
     }
 }
 
