@@ -3,7 +3,7 @@
 //! Invariant: nothing in here is of one user, group or stream.
 
 use crate::engine::Engine;
-use crate::http::BodyMemory;
+use crate::http::{AnswerMemory, BodyMemory};
 use crate::settings::Limits;
 use crate::stop::Stop;
 use sordino_wire::{Domain, PROTOCOL_VERSION, SignatureKey, media};
@@ -18,6 +18,7 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyMemory,
+    pub(crate) answers: AnswerMemory,
     /// One permit per request under way, those that wait included.
     pub(crate) requests: Semaphore,
     pub(crate) stop: Stop,
@@ -38,6 +39,7 @@ impl App {
             engine,
             limits,
             bodies: BodyMemory::new(),
+            answers: AnswerMemory::new(),
             requests: Semaphore::new(requests),
             stop,
             domain,

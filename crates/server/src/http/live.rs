@@ -220,6 +220,7 @@ impl Live {
             // What came between the reading and the registration: look once more.
             return Ok(());
         }
+        let before = self.reads.clone();
         let shown = self.advance(&pages);
         let owed = std::mem::take(&mut self.owed);
         // Watched since before the reading, and read to the end: the watch tells when to go on.
@@ -228,9 +229,27 @@ impl Live {
         if shown.news || owed {
             let body = ResponseBody::Streams(pages);
             let bytes = DsResponse { body }.encode().map_err(|_| End::Failed)?;
-            return self.send(socket, Message::Binary(bytes.into())).await;
+            let size = bytes.len();
+            let Ok(bytes) = self.app.answers.hold(bytes) else {
+                // Others are slow to take theirs: let go of it, and read again when there is room.
+                (self.reads, self.due, self.owed) = (before, true, owed);
+                return self.wait_for_room(size).await;
+            };
+            // The socket makes a copy, which is there until it has been taken.
+            let held = bytes.clone();
+            let sent = self.send(socket, Message::Binary(bytes)).await;
+            drop(held);
+            return sent;
         }
         Ok(())
+    }
+
+    async fn wait_for_room(&self, bytes: usize) -> Result<(), End> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            () = stop.stopped() => Err(End::Stopping),
+            () = self.app.answers.room_for(bytes) => Ok(()),
+        }
     }
 
     /// What the hub is asked: all streams from where each is.

@@ -3,12 +3,14 @@
 //! Invariant: nothing about a group, stream or user is in a URL or header, and nothing of a
 //! request is in a log. Never sees what a body means: it hands bytes to the engine.
 
+mod answer;
 mod body;
 mod connection;
 mod guard;
 mod live;
 mod problem;
 
+pub(crate) use answer::AnswerMemory;
 pub(crate) use body::BodyMemory;
 pub(crate) use connection::{Acceptor, accept};
 
@@ -95,6 +97,7 @@ async fn operation(
         tracing::error!("an answer could not be encoded");
         Problem::Internal
     })?;
+    let bytes = app.answers.hold(bytes)?;
     let octets = HeaderValue::from_static(media::OCTETS);
     Ok(([(CONTENT_TYPE, octets)], bytes).into_response())
 }
