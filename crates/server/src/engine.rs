@@ -25,6 +25,8 @@ use tokio::time::Instant;
 const MAX_TRIES: usize = 64;
 /// When to try again after that, in seconds.
 const RETRY_AFTER_S: u32 = 1;
+/// What a short piece of work may read of logs: a usual page. A long page is long work.
+const SHORT_READ_BYTES: usize = 64 * 1024;
 /// Long pieces of work at once, per core: more than one, since they also wait for the disk.
 const WORKERS_PER_CORE: usize = 4;
 /// Long pieces of work that may wait, per worker, before requests are turned away.
@@ -152,27 +154,36 @@ impl Engine {
         bytes: &Bytes,
         endpoint: Endpoint,
     ) -> Result<Step, NoAnswer> {
-        if is_short(bytes, endpoint) {
-            return self.step_here(bytes, endpoint);
+        if is_short(bytes, endpoint)
+            && let Some(step) = self.step_here(bytes, endpoint, SHORT_READ_BYTES)?
+        {
+            return Ok(step);
         }
         let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
         let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
         let (engine, bytes) = (Arc::clone(self), bytes.clone());
-        tokio::task::spawn_blocking(move || engine.step_here(&bytes, endpoint))
-            .await
-            .unwrap_or(Err(NoAnswer::Failed))
+        let step =
+            tokio::task::spawn_blocking(move || engine.step_here(&bytes, endpoint, usize::MAX));
+        let step = step.await.unwrap_or(Err(NoAnswer::Failed))?;
+        step.ok_or(NoAnswer::Failed)
     }
 
-    fn step_here(&self, bytes: &[u8], endpoint: Endpoint) -> Result<Step, NoAnswer> {
+    /// `None`: there is more to read of logs than the budget; nothing was done.
+    fn step_here(
+        &self,
+        bytes: &[u8],
+        endpoint: Endpoint,
+        budget_bytes: usize,
+    ) -> Result<Option<Step>, NoAnswer> {
         let mut rng = random::generator().map_err(|_| NoAnswer::Failed)?;
         let snapshot = match self.store.snapshot() {
             Ok(snapshot) => snapshot,
             Err(fault) => {
                 self.note(fault);
-                return Ok(Step::Answer(unavailable()));
+                return Ok(Some(Step::Answer(unavailable())));
             }
         };
-        let records = SnapshotRecords::new(snapshot);
+        let records = SnapshotRecords::new(snapshot, budget_bytes);
         let mut env = Env {
             now_s: self.clock.now_s(),
             rng: &mut rng,
@@ -184,10 +195,11 @@ impl Engine {
         if let Some(fault) = records.fault() {
             self.note(fault);
         }
-        step.map_err(|_| {
+        let step = step.map_err(|_| {
             tracing::error!("the hub panicked; the request was refused");
             NoAnswer::Failed
-        })
+        })?;
+        Ok((!records.is_cut_short()).then_some(step))
     }
 
     /// Remembers a failure that only opening the store again can mend.
@@ -222,9 +234,9 @@ fn unavailable() -> ResponseBody {
     })
 }
 
-/// Whether a request is known to be short work (a send, a read of a stream or inbox): then a hop
-/// to another thread would cost more than the work. It is a guess for the sake of speed alone,
-/// from the request's type (`uint16 version; uint16 type`), before anything is parsed.
+/// Whether a request is likely to be short work (a send, a read of a stream or inbox): then a hop
+/// to another thread would cost more than the work. It is a guess for the sake of speed alone, and
+/// put right once there turns out to be much to read; made from the request's type (`uint16 version; uint16 type`), before anything is parsed.
 fn is_short(bytes: &[u8], endpoint: Endpoint) -> bool {
     const SEND: [u8; 2] = 4u16.to_be_bytes();
     match endpoint {

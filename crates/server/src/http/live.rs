@@ -14,6 +14,7 @@
 use super::connection::ConnectionSlot;
 use super::problem::Problem;
 use crate::app::App;
+use crate::engine::NoAnswer;
 use crate::records::handles;
 use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -30,7 +31,7 @@ use sordino_wire::{
 use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 
 /// The largest `ReadStreams`, with room to spare.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
@@ -38,6 +39,8 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to take a page.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// When to read again where there was too much to do.
+const OVERLOAD_PAUSE: Duration = Duration::from_millis(250);
 /// How long saying good-bye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -204,7 +207,11 @@ impl Live {
     async fn push(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let request = self.request().ok_or(End::Failed)?;
         let step = self.app.engine.step(&request, Endpoint::Streams).await;
-        let (pages, logs) = match step.map_err(|_| End::Failed)? {
+        let step = match step {
+            Err(NoAnswer::Overloaded) => return self.wait_a_little().await,
+            step => step.map_err(|_| End::Failed)?,
+        };
+        let (pages, logs) = match step {
             Step::Answer(ResponseBody::Streams(pages)) => (pages, None),
             Step::Wait {
                 logs,
@@ -242,6 +249,14 @@ impl Live {
             return sent;
         }
         Ok(())
+    }
+
+    async fn wait_a_little(&self) -> Result<(), End> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            () = stop.stopped() => Err(End::Stopping),
+            () = sleep(OVERLOAD_PAUSE) => Ok(()),
+        }
     }
 
     async fn wait_for_room(&self, bytes: usize) -> Result<(), End> {

@@ -22,12 +22,22 @@ impl WireGroup {
     /// Makes a group with a past: members by Adds and by external commits, a generation that moved,
     /// commits since, and a few messages.
     pub fn make(address: SocketAddr, messages: usize) -> Self {
+        Self::with_messages(address, 1, messages, MESSAGE_BYTES)
+    }
+
+    /// The same with another number and messages of another size.
+    pub fn with_messages(
+        address: SocketAddr,
+        number: u64,
+        messages: usize,
+        message_bytes: usize,
+    ) -> Self {
         let mut http = Http::connect(address);
-        let mut group = BigGroup::populated(&mut http, 1, 6);
+        let mut group = BigGroup::populated(&mut http, number, 6);
         let from = group.stream_next(&mut http);
         group.commit(&mut http, &Change::Update);
         group.commit(&mut http, &Change::Add(20..22));
-        let mut sender = group.message(MESSAGE_BYTES);
+        let mut sender = group.message(message_bytes);
         let inspect = RequestBody::InspectMembership(group.access());
         let external = RequestBody::ExternalCommitInformation(group.access());
         let reads = vec![
