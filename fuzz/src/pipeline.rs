@@ -10,8 +10,8 @@ use crate::types;
 use sordino_benches::{BigGroup, Change, LocalHub, Saved, SendTemplate};
 use sordino_hub::{Endpoint, Step};
 use sordino_wire::{
-    Authentication, DsRequest, DsResponse, GroupAccess, Reject, RequestBody,
-    ResponseBody, encode, exact,
+    Authentication, DsRequest, DsResponse, GroupAccess, Reject, RequestBody, ResponseBody, encode,
+    exact,
 };
 use std::cell::RefCell;
 
@@ -22,12 +22,13 @@ const MAX_PATCHES: u8 = 6;
 /// A user who is in the group with one device.
 const USER: u32 = 1;
 
-const ENDPOINTS: [Endpoint; 5] = [
+const ENDPOINTS: [Endpoint; 6] = [
     Endpoint::GroupOperation,
     Endpoint::WelcomeInformation,
     Endpoint::ExternalCommitInformation,
     Endpoint::Streams,
     Endpoint::Inboxes,
+    Endpoint::GroupKeyPackages,
 ];
 
 /// Who signs.
@@ -39,12 +40,7 @@ enum Signer {
     Epoch,
 }
 
-const SIGNERS: [Signer; 4] = [
-    Signer::Leaf,
-    Signer::Nobody,
-    Signer::Joiner,
-    Signer::Epoch,
-];
+const SIGNERS: [Signer; 4] = [Signer::Leaf, Signer::Nobody, Signer::Joiner, Signer::Epoch];
 
 /// A group of three at a hub, and valid requests to it.
 struct World {
@@ -81,7 +77,10 @@ impl World {
         let access = group.access();
         for (body, signer) in [
             (RequestBody::ConfirmKeys(copy(&access)), Signer::Leaf),
-            (RequestBody::InspectMembership(copy(&access)), Signer::Nobody),
+            (
+                RequestBody::InspectMembership(copy(&access)),
+                Signer::Nobody,
+            ),
             (
                 RequestBody::ExternalCommitInformation(access),
                 Signer::Nobody,
@@ -101,7 +100,7 @@ impl World {
 
     fn request(&mut self, script: &mut Script<'_>, kind: u8) -> (Endpoint, Vec<u8>) {
         if kind % 3 == 0 {
-            let endpoint = ENDPOINTS[usize::from(script.below(5))];
+            let endpoint = ENDPOINTS[usize::from(script.below(6))];
             let length = script.number();
             return (endpoint, script.take(length.into()).to_vec());
         }
@@ -250,10 +249,7 @@ fn aim(body: &mut RequestBody, access: &GroupAccess) {
 
 pub(crate) fn run(bytes: &[u8]) {
     WORLD.with(|world| {
-        world
-            .borrow_mut()
-            .get_or_insert_with(World::new)
-            .run(bytes);
+        world.borrow_mut().get_or_insert_with(World::new).run(bytes);
     });
 }
 

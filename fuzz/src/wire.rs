@@ -1,6 +1,10 @@
 //! The envelopes: whatever is accepted is the one encoding of what was read.
 
-use sordino_wire::{AccountRequest, AccountResponse, DsRequest, DsResponse};
+use crate::types;
+use sordino_wire::{
+    AccountAuthentication, AccountRequest, AccountRequestBody, AccountResponse, DsRequest,
+    DsResponse, exact,
+};
 use std::path::Path;
 
 pub(crate) fn request(bytes: &[u8]) {
@@ -50,6 +54,24 @@ pub(crate) fn request_seeds() -> Vec<(String, Vec<u8>)> {
     messages(&["dsrequest-", "dsresponse-"])
 }
 
+/// Those, and an envelope around each body that has a golden vector.
 pub(crate) fn account_seeds() -> Vec<(String, Vec<u8>)> {
-    messages(&["accountrequest-", "accountresponse-"])
+    let mut seeds = messages(&["accountrequest-", "accountresponse-"]);
+    let request = AccountRequest {
+        body: AccountRequestBody::AdmissionTerms,
+        auth: AccountAuthentication::Nobody,
+    };
+    seeds.push(("terms".into(), request.encode().unwrap()));
+    for (name, bytes) in types::seeds() {
+        if let Ok(body) = exact(&bytes[1..]) {
+            let response = AccountResponse { body };
+            seeds.push((format!("response-{name}"), response.encode().unwrap()));
+        }
+        if let Ok(body) = exact(&bytes[1..]) {
+            let auth = AccountAuthentication::Nobody;
+            let request = AccountRequest { body, auth };
+            seeds.push((format!("request-{name}"), request.encode().unwrap()));
+        }
+    }
+    seeds
 }

@@ -32,7 +32,9 @@ impl MessageTemplate {
             .core
             .step(group, |group, tools, _| {
                 let number = group.queue_message(tools, content)?;
-                let outgoing = group.outgoing(number).map(|o| o.request.as_slice().to_vec());
+                let outgoing = group
+                    .outgoing(number)
+                    .map(|o| o.request.as_slice().to_vec());
                 group.state.outbox.retain(|o| o.number != number);
                 let bytes = outgoing.ok_or(ClientError::OutOfBounds)?;
                 let parsed = DsRequest::parse(&bytes).map_err(ClientError::NotAllowed)?;

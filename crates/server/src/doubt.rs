@@ -115,6 +115,9 @@ mod tests {
         let mut doubt = Doubt::since(NOW);
         assert!(!doubt.allows(NOW + 2 * DAY, 1));
         assert!(doubt.allows(NOW + 2 * DAY + 3_700, 3_701));
-        assert!(Doubt::since(0).allows(NOW, 1), "a new store has nothing to lose");
+        assert!(
+            Doubt::since(0).allows(NOW, 1),
+            "a new store has nothing to lose"
+        );
     }
 }

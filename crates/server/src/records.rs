@@ -76,7 +76,10 @@ impl Records for SnapshotRecords {
         let page = self.note(page)?;
         let read = page.entries.iter().map(|entry| entry.value.len()).sum();
         self.budget_bytes.set(budget.saturating_sub(read));
-        let last = page.entries.last().map(|entry| entry.number.saturating_add(1));
+        let last = page
+            .entries
+            .last()
+            .map(|entry| entry.number.saturating_add(1));
         let more = last.is_some_and(|next| next < page.next) && page.entries.len() < max_entries;
         if (more && allowed < max_bytes) || read > budget {
             self.overrun.set(true);

@@ -128,7 +128,11 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 async fn load(arguments: &Arguments) -> Result<(), LoadError> {
     let hub = address(arguments)?;
     let process = arguments.pid.map(process::Process::open).transpose()?;
-    let csv = arguments.csv.as_deref().map(figures::Csv::create).transpose()?;
+    let csv = arguments
+        .csv
+        .as_deref()
+        .map(figures::Csv::create)
+        .transpose()?;
     let bar = progress(arguments);
     let begin = Instant::now();
     let world = people::World::make(arguments, &hub, &bar).await?;

@@ -1,5 +1,6 @@
-//! One program for all targets: `SORDINO_FUZZ_TARGET` names the one that is fuzzed. With
-//! `SORDINO_FUZZ_SEEDS` set to a folder it writes the target's seeds there first.
+//! One program for all targets: `SORDINO_FUZZ_TARGET` names the one that is fuzzed; `list` lists them
+//! with the longest inputs that they want. With `SORDINO_FUZZ_SEEDS` set to a folder it writes the
+//! target's seeds there first.
 
 #![no_main]
 
@@ -13,9 +14,10 @@ static TARGET: OnceLock<Target> = OnceLock::new();
 fn target() -> Target {
     let name = std::env::var("SORDINO_FUZZ_TARGET").unwrap_or_default();
     let Some(target) = sordino_fuzz::target(&name) else {
-        let names: Vec<&str> = sordino_fuzz::TARGETS.iter().map(|t| t.name).collect();
-        eprintln!("SORDINO_FUZZ_TARGET must be one of: {}", names.join(" "));
-        std::process::exit(2);
+        for target in sordino_fuzz::TARGETS {
+            println!("{} {}", target.name, target.max_bytes);
+        }
+        std::process::exit(if name == "list" { 0 } else { 2 });
     };
     if let Some(folder) = std::env::var_os("SORDINO_FUZZ_SEEDS").map(PathBuf::from) {
         for (name, bytes) in (target.seeds)() {

@@ -77,7 +77,11 @@ impl World {
         let founder = user(hub, &folder.0, arguments.members).await?;
         let mut rooms = Vec::new();
         for number in 0..arguments.groups {
-            bar.set_message(format!("making group {} of {}", number + 1, arguments.groups));
+            bar.set_message(format!(
+                "making group {} of {}",
+                number + 1,
+                arguments.groups
+            ));
             let room = match room(&people).await {
                 Err(LoadError::Setup {
                     source: ClientError::Unreachable,

@@ -104,9 +104,10 @@ impl Shared {
         self.enough.load(Ordering::Acquire)
     }
 
-    async fn send(&self, site: &Site, rng: &mut ChaCha20Rng) -> Result<(), String> {
+    async fn send(&self, site: &Site) -> Result<(), String> {
+        // Not from the seed: the hub remembers those of an earlier run.
         let mut nonce = [0; 16];
-        rng.fill_bytes(&mut nonce);
+        getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_s = now.map_or(0, |now| now.as_secs());
         let request = site.template.lock().await.request(now_s, nonce);
@@ -141,13 +142,16 @@ impl Shared {
             return Err("no group".to_owned());
         };
         let outcome = match operation {
-            Operation::Send => return self.send(site, rng).await,
+            Operation::Send => return self.send(site).await,
             Operation::Read => return self.read(site, rng).await,
             Operation::Commit => site.commit().await,
             Operation::Join => site.join().await,
             Operation::Create => {
                 let founder = self.founder.lock().await;
-                founder.create_group(GroupSettings::open()).await.map(|_| ())
+                founder
+                    .create_group(GroupSettings::open())
+                    .await
+                    .map(|_| ())
             }
         };
         outcome.map_err(|error| error.to_string())
@@ -212,7 +216,10 @@ impl Work {
             enough: AtomicBool::new(false),
         });
         let workers = (0..arguments.in_flight).map(|number| {
-            let seed = arguments.seed.wrapping_mul(65_537).wrapping_add(number.into());
+            let seed = arguments
+                .seed
+                .wrapping_mul(65_537)
+                .wrapping_add(number.into());
             tokio::spawn(work(Arc::clone(&shared), arguments.mix, seed))
         });
         let workers = workers.collect();
@@ -269,7 +276,9 @@ async fn listen(shared: Arc<Shared>, number: usize) {
     let mut place: Option<(StreamId, u64)> = None;
     while !shared.is_over() {
         let stream = *site.stream.read().await;
-        let from = place.filter(|(known, _)| *known == stream).map_or(0, |(_, from)| from);
+        let from = place
+            .filter(|(known, _)| *known == stream)
+            .map_or(0, |(_, from)| from);
         let wait_s = if from == 0 { 0 } else { MAX_STREAM_WAIT_S / 2 };
         let page = match shared.line.read(stream, from, wait_s).await {
             Ok(Some(ResponseBody::Streams(pages))) => pages.pages.into_vec().pop(),

@@ -22,7 +22,9 @@ fn idle_connections_cost_little() {
                 0 => {}
                 1 => stream.write_all(b"POST /streams HTTP/1.1\r\nho").unwrap(),
                 // One that may stay: it has asked something.
-                _ => stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n").unwrap(),
+                _ => stream
+                    .write_all(b"GET /healthz HTTP/1.1\r\nhost: h\r\n\r\n")
+                    .unwrap(),
             }
             held.push(stream);
         }

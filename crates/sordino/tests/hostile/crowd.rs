@@ -90,7 +90,12 @@ impl Siege {
     }
 
     /// Attacks while somebody honest uses the hub, then looks at what became of both.
-    pub fn withstand(self, group: WireGroup, bound_kb: u64, attack: impl FnOnce(SocketAddr) -> String) {
+    pub fn withstand(
+        self,
+        group: WireGroup,
+        bound_kb: u64,
+        attack: impl FnOnce(SocketAddr) -> String,
+    ) {
         let address = self.hub.address;
         let honest = Honest::start(group, address);
         let begin = Instant::now();
@@ -162,6 +167,9 @@ pub fn many(threads: usize, lasting: Duration, act: impl Fn(usize, u64) + Sync) 
                 })
             })
             .collect();
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
     })
 }

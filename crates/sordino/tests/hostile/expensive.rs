@@ -6,23 +6,23 @@ use crate::sized;
 use sordino_benches::{BigGroup, Change, Http, Transport as _};
 use sordino_hub::Endpoint;
 use sordino_wire::limits::MAX_HANDSHAKE_BYTES;
-use sordino_wire::{
-    Authentication, Bytes, DsRequest, GroupId, RequestBody, ResponseBody, exact,
-};
+use sordino_wire::{Authentication, Bytes, DsRequest, GroupId, RequestBody, ResponseBody, exact};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 const THREADS: usize = 8;
 /// Pieces of long work at once (`WORKERS_PER_CORE` of the server), each with a commit of
 /// [`MAX_HANDSHAKE_BYTES`] taken apart; and bodies and answers on their way.
-const WORK_KB: u64 = 512 * MIB_KB;
+const WORK_KB: u64 = 256 * MIB_KB;
 
 /// The length of a vector as RFC 9420 writes it.
 fn length(bytes: usize) -> Vec<u8> {
     let bytes = u32::try_from(bytes).unwrap();
     match bytes {
         0..64 => vec![u8::try_from(bytes).unwrap()],
-        64..16_384 => (0x4000 | u16::try_from(bytes).unwrap()).to_be_bytes().to_vec(),
+        64..16_384 => (0x4000 | u16::try_from(bytes).unwrap())
+            .to_be_bytes()
+            .to_vec(),
         _ => (0x8000_0000 | bytes).to_be_bytes().to_vec(),
     }
 }

@@ -48,7 +48,11 @@ fn garbage(rng: &mut ChaCha20Rng) -> Vec<u8> {
         // No HTTP at all.
         0 => random(rng, 4_096),
         // The beginning of HTTP/2, and then none.
-        1 => [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), random(rng, 4_096)].concat(),
+        1 => [
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+            random(rng, 4_096),
+        ]
+        .concat(),
         // A head that does not end.
         2 => [b"POST / HTTP/1.1\r\nx: ".to_vec(), vec![b'a'; 100_000]].concat(),
         // A socket, and frames of anything.

@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 /// All large answers together (`ALL_LARGE_BYTES` of the server), and as much again for what is being
 /// put together when it is refused.
 const ANSWERS_KB: u64 = 2 * 256 * MIB_KB;
-/// Requests one after the other on each connection: the first answers go into the system's buffers.
-const PIPELINED: usize = 4;
 /// Entries of the stream: a page of more than 3 MiB.
 const ENTRIES: usize = 60;
 const ENTRY_BYTES: usize = 60_000;
 
-fn ask(address: SocketAddr, request: &[u8]) -> TcpStream {
+fn ask(address: SocketAddr, request: &[u8], pipelined: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: h\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n",
@@ -27,7 +25,7 @@ fn ask(address: SocketAddr, request: &[u8]) -> TcpStream {
     );
     let one = [head.as_bytes(), request].concat();
     // Whoever does not read may be cut while it still asks.
-    let _ = stream.write_all(&one.repeat(PIPELINED));
+    let _ = stream.write_all(&one.repeat(pipelined));
     stream
 }
 
@@ -39,12 +37,16 @@ fn who_takes_nothing_holds_little() {
     assert_eq!(sent, ENTRIES);
     let request = large.reads()[0].1.clone();
     siege.withstand(group, BASE_KB + ANSWERS_KB, |address| {
-        let readers = sized(100, 1_000);
+        let readers = sized(40, 1_000);
+        // One after the other on each connection: the first answers go into the system's buffers.
+        let pipelined = sized(2, 4);
         let lasting = Duration::from_secs(sized(4, 60));
         let end = Instant::now() + lasting;
-        let held: Vec<_> = (0..readers).map(|_| ask(address, &request)).collect();
+        let held: Vec<_> = (0..readers)
+            .map(|_| ask(address, &request, pipelined))
+            .collect();
         std::thread::sleep(end.saturating_duration_since(Instant::now()));
         drop(held);
-        format!("{readers} readers who take nothing, {PIPELINED} pages each")
+        format!("{readers} readers who take nothing, {pipelined} pages each")
     });
 }

@@ -29,7 +29,10 @@ const JUMPS_S: [i64; 10] = [
 async fn say(groups: &[Group], from: u64, ledger: &Ledger) -> u64 {
     for (sender, group) in groups.iter().enumerate() {
         for number in from..from + 2 {
-            group.send(text(sender, 0, number).as_bytes()).await.unwrap();
+            group
+                .send(text(sender, 0, number).as_bytes())
+                .await
+                .unwrap();
             ledger.message(sender, 0, number);
         }
         group.update().await.unwrap();
@@ -51,7 +54,10 @@ async fn gather(folder: &Path, hub: &HubAddress, address: std::net::SocketAddr) 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     let clock = TestClock::new(now_s);
     let mut server = ServerConfig::local(folder.path().join("hub"));
     server.clock = Arc::new(clock.clone());

@@ -58,7 +58,11 @@ fn spoil(bytes: &mut Vec<u8>, seed: u64) -> &'static str {
 }
 
 /// Starts on the damaged database; tells whether the start was refused.
-fn try_one(data: &Path, hub_address: std::net::SocketAddr, group: &WireGroup) -> Option<Vec<ResponseBody>> {
+fn try_one(
+    data: &Path,
+    hub_address: std::net::SocketAddr,
+    group: &WireGroup,
+) -> Option<Vec<ResponseBody>> {
     match Hub::try_start(data, hub_address, Bounds::None, &[]) {
         Ok(hub) => {
             let answers = group.look(hub.address);
@@ -103,7 +107,10 @@ fn damaged_everywhere(after_kill: bool) {
     }
     std::fs::write(&database, whole).unwrap();
     assert_eq!(try_one(&data, address, &group), Some(expected));
-    println!("{} places: {refused} refused, the others harmless", places());
+    println!(
+        "{} places: {refused} refused, the others harmless",
+        places()
+    );
     assert!(wrong.is_empty(), "served from damage: {wrong:#?}");
 }
 

@@ -28,7 +28,11 @@ fn a_disk_that_fills_up_loses_nothing_acknowledged() {
     let hub = Hub::try_start(&data, address, bounds, &[]).unwrap();
     let acknowledged = group.send_until_refused(address, MESSAGES);
     assert!(acknowledged < MESSAGES, "the disk never filled up");
-    assert_eq!(group.send_until_refused(address, 3), 0, "acknowledged after a failure");
+    assert_eq!(
+        group.send_until_refused(address, 3),
+        0,
+        "acknowledged after a failure"
+    );
     let (status, _) = hub.get("/readyz");
     assert_eq!(status, 503, "it still says that it is ready");
     let (status, log) = hub.stop();
@@ -56,7 +60,11 @@ fn a_disk_that_fills_up_loses_nothing_acknowledged() {
 #[test]
 fn a_first_start_on_a_full_disk_says_so_and_can_be_repeated() {
     let folder = tempfile::tempdir().unwrap();
-    for (bytes, word) in [(0, "operator.key"), (4_096, "windows.key"), (256 * 1024, "hub.redb")] {
+    for (bytes, word) in [
+        (0, "operator.key"),
+        (4_096, "windows.key"),
+        (256 * 1024, "hub.redb"),
+    ] {
         let data = folder.path().join(format!("{bytes}"));
         let refused = Hub::try_start(&data, any_port(), Bounds::FileBytes(bytes), &[]);
         assert_refused(refused, &[word]);

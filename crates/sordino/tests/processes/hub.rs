@@ -43,10 +43,7 @@ fn command(bounds: Bounds) -> Command {
         Bounds::None => Command::new(program),
         Bounds::FileBytes(bytes) => {
             // The shell counts in blocks of 512 bytes; without the trap, the signal would kill.
-            let script = format!(
-                r#"trap "" XFSZ; ulimit -f {}; exec "$0" "$@""#,
-                bytes / 512
-            );
+            let script = format!(r#"trap "" XFSZ; ulimit -f {}; exec "$0" "$@""#, bytes / 512);
             let mut command = Command::new("sh");
             command.args(["-c", &script, program]);
             command
@@ -171,6 +168,11 @@ impl Hub {
         (status, self.errors.recv().unwrap())
     }
 
+    /// The process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory now and at most so far, in kB.
     pub fn memory_kb(&self) -> (u64, u64) {
         let path = format!("/proc/{}/status", self.child.id());
@@ -241,7 +243,11 @@ pub fn assert_refused(outcome: Result<Hub, Refusal>, words: &[&str]) {
     assert_eq!(said, 1, "{errors}");
     // The engine of the store panics on some pages; that is met, and reported as damage.
     let own = errors.lines().filter(|line| line.contains("panicked"));
-    assert_eq!(own.filter(|line| !line.contains("/redb-")).count(), 0, "{errors}");
+    assert_eq!(
+        own.filter(|line| !line.contains("/redb-")).count(),
+        0,
+        "{errors}"
+    );
     for word in words {
         assert!(errors.contains(word), "{word} is not in: {errors}");
     }

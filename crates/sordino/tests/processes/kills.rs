@@ -161,7 +161,10 @@ async fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
         for observer in &mut observers {
             observer.check(&ledger).await;
         }
-        assert!(talks.iter().all(|talk| !talk.is_finished()), "a talker fell");
+        assert!(
+            talks.iter().all(|talk| !talk.is_finished()),
+            "a talker fell"
+        );
     }
 
     enough.store(true, Ordering::SeqCst);
@@ -188,7 +191,11 @@ async fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
                 all.iter().filter(|t| !some.contains(t)).cloned().collect()
             };
             let (here, there) = (missing(&texts, &heard), missing(&heard, &texts));
-            assert_eq!((here, there), (vec![], vec![]), "two members heard different things");
+            assert_eq!(
+                (here, there),
+                (vec![], vec![]),
+                "two members heard different things"
+            );
             assert_eq!(texts, heard, "two members heard things in another order");
         }
     }

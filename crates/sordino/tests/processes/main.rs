@@ -21,6 +21,7 @@ mod history;
 mod hub;
 mod keys;
 mod kills;
+mod load;
 mod old_folder;
 mod people;
 mod read_only;

@@ -33,7 +33,11 @@ fn read_expected(folder: &Path) -> Expected {
     let time_s = lines.next().unwrap().parse().unwrap();
     let exchanges = lines.map(|line| {
         let [name, request, answer] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
-        let endpoint = ENDPOINTS.iter().find(|(known, _)| *known == name).unwrap().1;
+        let endpoint = ENDPOINTS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap()
+            .1;
         let answer = DsResponse::parse(&hex::decode(answer).unwrap()).unwrap();
         (endpoint, hex::decode(request).unwrap(), answer.body)
     });

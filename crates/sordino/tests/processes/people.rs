@@ -1,6 +1,8 @@
 //! Real clients of a hub in another process.
 
-use sordino_client::{Client, ClientConfig, Delays, Group, GroupSettings, HubAddress, IdentifierUri};
+use sordino_client::{
+    Client, ClientConfig, Delays, Group, GroupSettings, HubAddress, IdentifierUri,
+};
 use sordino_wire::Domain;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -35,7 +37,10 @@ pub async fn user(config: ClientConfig, name: &str) -> Client {
 
 /// All of them in one room, by its link; the first one makes it.
 pub async fn room(clients: &[Client]) -> Vec<Group> {
-    let first = clients[0].create_group(GroupSettings::open()).await.unwrap();
+    let first = clients[0]
+        .create_group(GroupSettings::open())
+        .await
+        .unwrap();
     let mut groups = vec![first];
     for client in &clients[1..] {
         let link = groups[0].invite_link().await.unwrap();

@@ -84,7 +84,10 @@ impl WireGroup {
             if next == page.next {
                 return usize::try_from(next - self.from).unwrap();
             }
-            assert!(!page.entries.as_slice().is_empty(), "the stream stops short");
+            assert!(
+                !page.entries.as_slice().is_empty(),
+                "the stream stops short"
+            );
         }
     }
 
