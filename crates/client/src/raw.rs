@@ -13,7 +13,7 @@ use crate::records::{
     MessageRecord, MlsIndexRecord, MlsRecord, StateRecord,
 };
 use sordino_crypto::SigningKey;
-use sordino_wire::{GroupId, RequestBody, encode, exact};
+use sordino_wire::{GroupId, KeyPackageEntry, RequestBody, encode, exact};
 use std::sync::Arc;
 use tls_codec::{DeserializeBytes, Serialize};
 
@@ -60,4 +60,62 @@ fn same<T: DeserializeBytes + Serialize>(bytes: &[u8]) -> std::result::Result<()
         Ok(_) => Err(()),
         Err(_) => Ok(()),
     }
+}
+
+/// Hands a connection request on to somebody for whom it is not, as a disloyal recipient can.
+pub fn forward_request(
+    from: &crate::Client,
+    id: crate::RequestId,
+    to: &crate::Client,
+) -> crate::Result<()> {
+    let waiting = from.core.waiting_request(id)?;
+    to.core.take_forwarded(waiting)
+}
+
+pub use crate::handover::{LeafGrant, LeafRequest};
+
+/// A device with everything that a device of the same user has, to which nobody consented and
+/// which nobody linked: what a thief of the user's secrets can make.
+pub async fn stolen_device(
+    from: &crate::Client,
+    config: crate::ClientConfig,
+) -> crate::Result<crate::Client> {
+    let core = crate::devices::linking::stolen(&from.core, config)?;
+    Ok(crate::Client {
+        core: Arc::new(core),
+    })
+}
+
+/// What a device asks for that wants a leaf in a group which a sibling is in.
+pub async fn leaf_request(
+    client: &crate::Client,
+    group: &crate::Group,
+) -> crate::Result<LeafRequest> {
+    let slot = group.core.slot_of(group.id()).await?;
+    client.core.leaf_request(group.id(), slot)
+}
+
+/// A sibling's consent.
+pub async fn grant_leaf(group: &crate::Group, request: &LeafRequest) -> crate::Result<LeafGrant> {
+    let granted = group.core.leaf_grant(request).await?;
+    granted.ok_or(crate::ClientError::BadHandover)
+}
+
+/// Comes into a group with a sibling's consent.
+pub async fn join_with_grant(
+    client: &crate::Client,
+    grant: LeafGrant,
+) -> crate::Result<crate::Group> {
+    let id = grant.group_id;
+    client.core.join_as_sibling(grant).await?;
+    client.group(id).await
+}
+
+/// A device's KeyPackage for a group that a sibling is in.
+pub async fn key_package_for(
+    client: &crate::Client,
+    group: &crate::Group,
+) -> crate::Result<KeyPackageEntry> {
+    let slot = group.core.slot_of(group.id()).await?;
+    client.core.sibling_key_package(group.id(), slot).await
 }

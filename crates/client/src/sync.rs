@@ -93,12 +93,14 @@ impl Core {
                 first_error.get_or_insert(error);
             }
         };
+        note(self.read_requests(0).await.map(|_| ()));
         for inbox in self.inboxes() {
             note(self.read_inbox(inbox, 0).await.map(|_| ()));
         }
         for group in self.groups() {
             note(self.sync_group(group).await);
         }
+        note(self.tend_people().await);
         match first_error {
             Some(error) => Err(error),
             None => Ok(()),
@@ -113,6 +115,21 @@ impl Core {
 
     /// Keeps everything up to date until it is dropped.
     pub(crate) async fn run(self: Arc<Self>) {
+        tokio::join!(Arc::clone(&self).follow_groups(), self.follow_people());
+    }
+
+    async fn follow_people(&self) {
+        loop {
+            // What fails is still due in the next round.
+            let _ = self.tend_people().await;
+            tokio::select! {
+                () = self.stir.notified() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    async fn follow_groups(self: Arc<Self>) {
         let mut tasks: JoinSet<Job> = JoinSet::new();
         let mut running: HashSet<Job> = HashSet::new();
         loop {
@@ -151,13 +168,15 @@ impl Core {
         };
         let streams = groups.chunks(chunk).map(|some| Job::Streams(some.to_vec()));
         let inboxes = self.inboxes().into_iter().map(Job::Inbox);
-        streams.chain(inboxes).collect()
+        let requests = std::iter::once(Job::ConnectionRequests);
+        streams.chain(inboxes).chain(requests).collect()
     }
 
     async fn do_job(self: Arc<Self>, job: Job) -> Job {
         let result = match &job {
             Job::Streams(groups) => self.wait_for_streams(groups).await,
             Job::Inbox(inbox) => self.wait_for_inbox(*inbox).await,
+            Job::ConnectionRequests => self.read_requests(self.wait_s).await.map(|_| ()),
         };
         if result.is_err() {
             tokio::time::sleep(FAILURE_PAUSE).await;
@@ -195,4 +214,5 @@ impl Core {
 enum Job {
     Streams(Vec<GroupId>),
     Inbox(InboxId),
+    ConnectionRequests,
 }

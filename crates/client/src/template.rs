@@ -10,8 +10,8 @@ use crate::transport::{Endpoint, HubAddress, Transport};
 use sordino_crypto::{SenderKey, sha256};
 use sordino_wire::limits::{MAX_STREAM_ENTRIES, TIME_GRAIN_S};
 use sordino_wire::{
-    Authentication, Digest, Domain, DsRequest, Freshness, GroupId, List, Nonce, ReadStreams,
-    RequestBody, RequestTbs, ResponseBody, StreamId, StreamRead,
+    Authentication, Bytes, Digest, Domain, DsRequest, Freshness, GroupId, List, MemberContent,
+    Nonce, ReadStreams, RequestBody, RequestTbs, ResponseBody, StreamId, StreamRead,
 };
 
 /// A message in the epoch in which it was made; the hub takes it for a few epochs more.
@@ -28,10 +28,11 @@ pub struct MessageTemplate {
 impl MessageTemplate {
     /// Makes one of a group with anonymous senders. Nothing is sent or kept.
     pub async fn of(client: &Client, group: GroupId, content: &[u8]) -> Result<Self> {
+        let content = MemberContent::Application(Bytes::new(content.to_vec())?);
         client
             .core
             .step(group, |group, tools, _| {
-                let number = group.queue_message(tools, content)?;
+                let number = group.queue_message(tools, &content)?;
                 let outgoing = group
                     .outgoing(number)
                     .map(|o| o.request.as_slice().to_vec());

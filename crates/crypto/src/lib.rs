@@ -20,6 +20,7 @@ mod inbox;
 mod key_object;
 mod key_package_set;
 mod labels;
+mod link;
 mod operator;
 mod outer;
 mod padding;
@@ -59,6 +60,7 @@ pub use key_object::{
 };
 pub use key_package_set::{SetPlace, open_set_entry, seal_set_entry};
 pub use labels::{expand, sha256};
+pub use link::{LINK_SECRET_BYTES, LinkSecret, open_link, seal_link};
 pub use operator::{IndexKey, OperatorKey};
 pub use outer::OuterKeys;
 pub use padding::{PadClass, pad, unpad};

@@ -10,6 +10,8 @@ mod changes;
 mod decoy;
 mod env;
 mod log;
+#[cfg(feature = "memory")]
+pub mod memory;
 mod record;
 mod records;
 mod replay;

@@ -34,6 +34,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     domain: Option<String>,
 
+    /// Codes with which users register, one a line, where the hub asks for them; one more than members
+    #[arg(long, value_name = "FILE")]
+    invitations: Option<PathBuf>,
+
     /// How long the load lasts, after everything is made
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
@@ -85,6 +89,9 @@ pub(crate) enum LoadError {
     /// The URL is none.
     #[error("--hub: expected a URL like http://127.0.0.1:8420, without a path")]
     Url,
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
     /// The domain is none.
     #[error("--domain: expected a name like hub.example.org")]
     Domain,

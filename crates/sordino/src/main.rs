@@ -3,6 +3,7 @@
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
 mod demo;
+mod invitations;
 mod load;
 mod logging;
 mod serve;
@@ -22,6 +23,8 @@ struct Arguments {
 enum Command {
     /// Serve as a hub.
     Serve(serve::Arguments),
+    /// Print invitation codes, with which people register at your hub
+    Invitations(invitations::Arguments),
     /// Run a hub and clients on this machine, do the main job, and check what came of it
     Demo(demo::Arguments),
     /// Put a running hub under load, and tell how it did
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Invitations(arguments) => invitations::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Load(arguments) => load::run(arguments),
     }

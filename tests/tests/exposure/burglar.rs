@@ -32,6 +32,7 @@ fn handles(outer: &OuterKeys, domain: &Domain, known: &Known) -> Vec<(Space, [u8
     let spaces = [
         ("stream id", Space::StreamLog),
         ("inbox id", Space::InboxLog),
+        ("bare name", Space::RequestLog),
     ];
     let mut handles = Vec::new();
     for (kind, space) in spaces {

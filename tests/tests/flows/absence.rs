@@ -1,7 +1,7 @@
 //! Members who are away: shortly, longer than the hub keeps entries, or without their state.
 
 use crate::support::{DAY_S, Party, World, drain, recoveries, texts};
-use sordino_client::{Event, GroupSettings, GroupStatus, NewDevice, Recovery};
+use sordino_client::{Event, GroupSettings, GroupStatus, Linking, Recovery};
 
 const AWAY: usize = 2;
 const PRESENT: [usize; 2] = [0, 1];
@@ -180,12 +180,16 @@ async fn a_quiet_room_can_be_entered_by_a_new_device() {
     world.pass(45 * DAY_S);
     world.hub().run_maintenance().await.unwrap();
     let config = world.client_config("tablet");
-    let device = NewDevice::new(config, &world.uri("alice")).await.unwrap();
-    let link = party.clients[0].link_device(device.link_request()).await;
-    let (tablet, groups) = device.accept(link.unwrap()).await.unwrap();
-    let request = tablet.leaf_request(&groups[0]).unwrap();
-    let grant = party.groups[0].grant_leaf(&request).await.unwrap();
-    let at_tablet = tablet.join_as_new_device(grant).await.unwrap();
+    let linking = Linking::start(config).await.unwrap();
+    let code = linking.code().to_owned();
+    let (linked, tablet) = tokio::join!(party.clients[0].link_device(&code), linking.finish());
+    linked.unwrap();
+    let tablet = tablet.unwrap();
+    for _ in 0..3 {
+        party.clients[0].sync_once().await.unwrap();
+        tablet.sync_once().await.unwrap();
+    }
+    let at_tablet = tablet.group(party.groups[0].id()).await.unwrap();
     party.clients.push(tablet);
     party.groups.push(at_tablet);
     party.rounds(&EVERYBODY, 2).await;

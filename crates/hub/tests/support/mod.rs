@@ -19,7 +19,6 @@ mod external;
 mod join;
 mod recover;
 mod request;
-mod store;
 mod sync;
 mod world;
 
@@ -28,6 +27,6 @@ pub(crate) use commit::{Draft, Plan};
 pub(crate) use external::{External, Way};
 pub(crate) use recover::{Asked, bad_tag};
 pub(crate) use request::{Kind, Signing};
-pub(crate) use store::{MemoryStore, Refused};
+pub(crate) use sordino_effects::memory::{MemoryStore, Refused};
 pub(crate) use sync::Seen;
 pub(crate) use world::{World, done, policy, rejected};

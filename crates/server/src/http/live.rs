@@ -206,8 +206,11 @@ impl Live {
     /// Reads once, and sends what there is.
     async fn push(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let request = self.request().ok_or(End::Failed)?;
-        let step = self.app.engine.step(&request, Endpoint::Streams).await;
-        let step = match step {
+        let App {
+            engine, services, ..
+        } = &*self.app;
+        let step = engine.step(&services.hub, &request, Endpoint::Streams);
+        let step = match step.await {
             Err(NoAnswer::Overloaded) => return self.wait_a_little().await,
             step => step.map_err(|_| End::Failed)?,
         };

@@ -3,7 +3,8 @@
 use super::{Arguments, LoadError};
 use indicatif::ProgressBar;
 use sordino_client::{
-    Client, ClientConfig, ClientError, Delays, Group, GroupSettings, HubAddress, IdentifierUri,
+    Client, ClientConfig, ClientError, Delays, Group, GroupSettings, Handle, HubAddress,
+    RegisterWith,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -44,20 +45,49 @@ fn setup(what: &'static str) -> impl FnOnce(ClientError) -> LoadError {
     move |source| LoadError::Setup { what, source }
 }
 
-async fn user(hub: &HubAddress, folder: &Path, number: u16) -> Result<Client, LoadError> {
-    let vault = folder.join(format!("vault-{number}.redb"));
-    let mut config = ClientConfig::new(vault, VAULT_KEY, hub.clone());
-    // Nobody has to wait for politeness here.
-    config.delays = Delays {
-        answer_s: 0,
-        confirm_s: 0,
-        remove_s: 0,
-    };
-    config.retry_pause = Duration::from_millis(50);
-    let name = format!("mimi://{}/u/load-{number}", hub.domain.as_str());
-    let uri = IdentifierUri::new(name).map_err(|_| LoadError::Domain)?;
-    let client = Client::create_user(config, &uri).await;
-    client.map_err(setup("making a user"))
+/// What users register with: codes, as long as there are some, or work.
+struct Registry {
+    /// Tells the handles of this run from those of others.
+    run: String,
+    codes: Vec<String>,
+}
+
+impl Registry {
+    fn open(codes: Option<&Path>) -> Result<Self, LoadError> {
+        let mut run = [0; 4];
+        getrandom::fill(&mut run).map_err(|_| LoadError::Randomness)?;
+        let text = match codes {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|e| LoadError::File(path.to_owned(), e))?
+            }
+            None => String::new(),
+        };
+        Ok(Self {
+            run: run.iter().map(|byte| format!("{byte:02x}")).collect(),
+            codes: text.split_whitespace().rev().map(str::to_owned).collect(),
+        })
+    }
+
+    async fn user(
+        &mut self,
+        hub: &HubAddress,
+        folder: &Path,
+        number: u16,
+    ) -> Result<Client, LoadError> {
+        let vault = folder.join(format!("vault-{number}.redb"));
+        let mut config = ClientConfig::new(vault, VAULT_KEY, hub.clone());
+        // Nobody has to wait for politeness here.
+        config.delays = Delays::none();
+        config.retry_pause = Duration::from_millis(50);
+        let handle = Handle::from_input(&format!("load-{}-{number}", self.run));
+        let handle = handle.map_err(|_| LoadError::Domain)?;
+        let with = self.codes.pop().map(RegisterWith::Invitation);
+        let with = with.unwrap_or_else(RegisterWith::work);
+        match Client::register(config, &handle, with).await {
+            Err(ClientError::Unreachable) => Err(LoadError::NoHub(hub.url.clone())),
+            client => client.map_err(setup("registering a user")),
+        }
+    }
 }
 
 impl World {
@@ -70,11 +100,17 @@ impl World {
         let path = std::env::temp_dir().join(format!("sordino-load-{}", std::process::id()));
         std::fs::create_dir(&path).map_err(|e| LoadError::File(path.clone(), e))?;
         let folder = Folder(path);
+        let mut registry = Registry::open(arguments.invitations.as_deref())?;
         let mut people = Vec::new();
         for number in 0..arguments.members {
-            people.push(user(hub, &folder.0, number).await?);
+            bar.set_message(format!(
+                "registering {} of {}",
+                number + 1,
+                arguments.members
+            ));
+            people.push(registry.user(hub, &folder.0, number).await?);
         }
-        let founder = user(hub, &folder.0, arguments.members).await?;
+        let founder = registry.user(hub, &folder.0, arguments.members).await?;
         let mut rooms = Vec::new();
         for number in 0..arguments.groups {
             bar.set_message(format!(
@@ -82,14 +118,7 @@ impl World {
                 number + 1,
                 arguments.groups
             ));
-            let room = match room(&people).await {
-                Err(LoadError::Setup {
-                    source: ClientError::Unreachable,
-                    ..
-                }) => return Err(LoadError::NoHub(hub.url.clone())),
-                room => room?,
-            };
-            rooms.push(room);
+            rooms.push(room(&people).await?);
         }
         Ok(Self {
             rooms,

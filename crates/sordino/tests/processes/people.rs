@@ -1,7 +1,7 @@
 //! Real clients of a hub in another process.
 
 use sordino_client::{
-    Client, ClientConfig, Delays, Group, GroupSettings, HubAddress, IdentifierUri,
+    Client, ClientConfig, Delays, Group, GroupSettings, Handle, HubAddress, RegisterWith,
 };
 use sordino_wire::Domain;
 use std::net::SocketAddr;
@@ -19,20 +19,16 @@ pub fn config(folder: &Path, address: SocketAddr, name: &str) -> ClientConfig {
     };
     let vault = folder.join(format!("{name}.vault"));
     let mut config = ClientConfig::new(vault, [7; 32], hub);
-    config.delays = Delays {
-        answer_s: 0,
-        confirm_s: 0,
-        remove_s: 0,
-    };
+    config.delays = Delays::none();
     config.retry_pause = Duration::from_millis(30);
     config
 }
 
 /// A new user with one device.
 pub async fn user(config: ClientConfig, name: &str) -> Client {
-    let domain = config.hub.domain.as_str();
-    let uri = IdentifierUri::new(format!("mimi://{domain}/u/{name}")).unwrap();
-    Client::create_user(config, &uri).await.unwrap()
+    let handle = Handle::from_input(name).unwrap();
+    let registered = Client::register(config, &handle, RegisterWith::work());
+    registered.await.unwrap()
 }
 
 /// All of them in one room, by its link; the first one makes it.
