@@ -99,7 +99,7 @@ impl World {
     }
 
     fn request(&mut self, script: &mut Script<'_>, kind: u8) -> (Endpoint, Vec<u8>) {
-        if kind % 3 == 0 {
+        if kind.is_multiple_of(3) {
             let endpoint = ENDPOINTS[usize::from(script.below(6))];
             let length = script.number();
             return (endpoint, script.take(length.into()).to_vec());

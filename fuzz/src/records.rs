@@ -39,7 +39,10 @@ pub(crate) fn key_file_seeds() -> Vec<(String, Vec<u8>)> {
     ]
 }
 
-fn read(bytes: &[u8], read: fn(u8, &[u8]) -> Option<Result<(), ()>>) {
+/// Reads bytes as the record with a number.
+type Read = fn(u8, &[u8]) -> Option<Result<(), ()>>;
+
+fn read(bytes: &[u8], read: Read) {
     if let Some((which, rest)) = bytes.split_first()
         && let Some(outcome) = read(*which, rest)
     {

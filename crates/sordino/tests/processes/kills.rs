@@ -45,7 +45,7 @@ async fn talk(group: Group, sender: usize, room: usize, ledger: Ledger, enough: 
         }
         said += 1;
         if said % MESSAGES_PER_COMMIT == 0 {
-            let moves = said / MESSAGES_PER_COMMIT % COMMITS_PER_MOVE == 0;
+            let moves = (said / MESSAGES_PER_COMMIT).is_multiple_of(COMMITS_PER_MOVE);
             let done = if moves {
                 group.move_generation().await
             } else {
