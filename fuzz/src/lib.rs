@@ -14,6 +14,7 @@
     reason = "a broken rule must end a fuzzer loudly"
 )]
 
+mod accounts;
 mod pipeline;
 mod records;
 mod script;
@@ -36,7 +37,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target {
         name: "wire_request",
         run: wire::request,
@@ -102,6 +103,12 @@ pub const TARGETS: [Target; 12] = [
         run: pipeline::run,
         seeds: pipeline::seeds,
         max_bytes: 8_192,
+    },
+    Target {
+        name: "accounts",
+        run: accounts::run,
+        seeds: accounts::seeds,
+        max_bytes: 4_096,
     },
     Target {
         name: "store",

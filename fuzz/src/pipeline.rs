@@ -211,7 +211,7 @@ fn body_of(request: &[u8]) -> Vec<u8> {
 }
 
 /// Replaces, inserts or drops bytes.
-fn patch(bytes: &mut Vec<u8>, script: &mut Script<'_>) {
+pub(crate) fn patch(bytes: &mut Vec<u8>, script: &mut Script<'_>) {
     for _ in 0..script.below(MAX_PATCHES) {
         let Some(last) = bytes.len().checked_sub(1) else {
             return;
