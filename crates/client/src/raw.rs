@@ -6,6 +6,7 @@
 
 #[cfg(feature = "audit")]
 pub use crate::audit::Trace;
+pub use crate::handover::{LeafGrant, LeafRequest};
 pub use crate::template::{Line, MessageTemplate};
 
 use crate::records::{
@@ -72,8 +73,6 @@ pub fn forward_request(
     to.core.take_forwarded(waiting)
 }
 
-pub use crate::handover::{LeafGrant, LeafRequest};
-
 /// A device with everything that a device of the same user has, to which nobody consented and
 /// which nobody linked: what a thief of the user's secrets can make.
 pub async fn stolen_device(
@@ -118,4 +117,13 @@ pub async fn key_package_for(
 ) -> crate::Result<KeyPackageEntry> {
     let slot = group.core.slot_of(group.id()).await?;
     client.core.sibling_key_package(group.id(), slot).await
+}
+
+/// Adds further devices of a member's own user.
+pub async fn add_own_devices(
+    group: &crate::Group,
+    entries: Vec<KeyPackageEntry>,
+) -> crate::Result<()> {
+    let plan = crate::engine::plan::Plan::AddOwnDevices(entries);
+    group.core.commit(group.id(), &plan).await
 }

@@ -121,10 +121,12 @@ impl Core {
     async fn follow_people(&self) {
         loop {
             // What fails is still due in the next round.
-            let _ = self.tend_people().await;
-            tokio::select! {
-                () = self.stir.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+            match self.tend_people().await {
+                Ok(()) => tokio::select! {
+                    () = self.stir.notified() => {}
+                    () = tokio::time::sleep(TICK) => {}
+                },
+                Err(_) => tokio::time::sleep(FAILURE_PAUSE).await,
             }
         }
     }

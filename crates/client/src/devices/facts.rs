@@ -3,6 +3,7 @@
 //! Invariant: merging is commutative, associative and idempotent, so that devices which have heard
 //! the same facts, in whatever order and however often, know the same.
 
+use crate::people::fetch::FetchedRecord;
 use crate::records::UserSecretRecord;
 use sordino_crypto::Slot;
 use sordino_wire::{ClientCredential, Domain, GroupId, IdentifierUri, Secret32, SignatureKey};
@@ -27,6 +28,12 @@ pub(crate) enum FactKey {
     /// One group that the user is in.
     #[tls_codec(discriminant = 4)]
     Group(GroupId),
+    /// The set of a contact's that was fetched ahead of time.
+    #[tls_codec(discriminant = 5)]
+    Fetched(IdentifierUri),
+    /// What the user's applications call a group.
+    #[tls_codec(discriminant = 6)]
+    Label(GroupId),
 }
 
 /// A fact.
@@ -45,6 +52,12 @@ pub(crate) enum Fact {
     /// See [`GroupFact`].
     #[tls_codec(discriminant = 4)]
     Group(GroupFact),
+    /// See [`FetchedRecord`]; absent where the set was used.
+    #[tls_codec(discriminant = 5)]
+    Fetched(Option<FetchedRecord>),
+    /// Text of at most [`crate::notes::MAX_LABEL_BYTES`].
+    #[tls_codec(discriminant = 6)]
+    Label(VLBytes),
 }
 
 /// The account as its devices need it.

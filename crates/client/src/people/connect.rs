@@ -94,6 +94,9 @@ impl Core {
 
     /// Does what is missing of an attempt to connect.
     pub(crate) async fn keep_asking(&self, user: &IdentifierUri) -> Result<()> {
+        // The caller and the background task would each make the group.
+        let turn = self.connection_turn(user);
+        let _turn = turn.lock().await;
         let place = {
             let book = self.book();
             let contact = book.get(user).ok_or(ClientError::NotConnected)?;

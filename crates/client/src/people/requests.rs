@@ -90,13 +90,18 @@ impl RequestsRecord {
 
     /// Takes note that nobody has to look at a request any more.
     fn settle(&mut self, hash: Digest, now_s: u64) {
+        self.forget(hash, now_s);
+        self.unsettled.push(hash);
+    }
+
+    /// The same where the provider knows.
+    fn forget(&mut self, hash: Digest, now_s: u64) {
         self.waiting.retain(|waiting| waiting.hash != hash);
         self.seen.retain(|seen| seen.until_s > now_s);
         self.seen.push(SeenRequest {
             hash,
             until_s: now_s.saturating_add(REMEMBER_S),
         });
-        self.unsettled.push(hash);
     }
 }
 
@@ -206,6 +211,58 @@ impl Core {
             }
             Ok(())
         })
+    }
+
+    /// Strikes off requests that another device of this user has dealt with. What is still there
+    /// at the provider has no answer.
+    pub(crate) async fn prune_requests(&self) -> Result<()> {
+        let waiting = self.requests()?.waiting;
+        if waiting.is_empty()
+            || !self
+                .schedule
+                .prune_is_due(self.now_s(), self.delays.prune_s())
+        {
+            return Ok(());
+        }
+        let there = self.unsettled_requests().await?;
+        let now_s = self.now_s();
+        self.change_requests(&mut Batch::default(), |record| {
+            for waiting in waiting {
+                if !there.contains(&waiting.hash) {
+                    record.forget(waiting.hash, now_s);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What the provider keeps for this account.
+    async fn unsettled_requests(&self) -> Result<Vec<Digest>> {
+        let body = |_: &_| {
+            Ok(AccountRequestBody::ReadConnectionRequests(
+                ReadConnectionRequests { from: 0, wait_s: 0 },
+            ))
+        };
+        match self.account_request(body, 0).await? {
+            AccountResponseBody::ConnectionRequests(page) => {
+                let entries = page.entries.iter();
+                Ok(entries
+                    .map(|entry| sha256(entry.entry.as_slice()))
+                    .collect())
+            }
+            _ => Err(ClientError::BadAnswer),
+        }
+    }
+
+    /// Whether another device of this user has answered a request that waits here.
+    pub(crate) async fn is_answered_elsewhere(&self, request_id: Digest) -> Result<bool> {
+        if self.device_count() < 2 {
+            return Ok(false);
+        }
+        match self.request_of(request_id)? {
+            Some(waiting) => Ok(!self.unsettled_requests().await?.contains(&waiting.hash)),
+            None => Ok(true),
+        }
     }
 
     /// Asks the provider for requests; says whether there was anything.
