@@ -13,6 +13,8 @@ pub const PADDING_FLOOR_BYTES: usize = 512;
 pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// The largest handshake message (a commit in a blank tree of 10,000 leaves is 0.8 MB).
 pub const MAX_HANDSHAKE_BYTES: usize = 2 * 1024 * 1024;
+/// The proposals of one commit together. A Remove of 7 bytes takes a hundred times as much in memory.
+pub const MAX_COMMIT_PROPOSALS_BYTES: usize = 384 * 1024;
 /// The largest exported ratchet tree.
 pub const MAX_TREE_BYTES: usize = 7 * 1024 * 1024;
 /// The largest GroupInfo without its tree.
