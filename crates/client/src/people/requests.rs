@@ -25,7 +25,8 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 const DAY_S: u64 = 86_400;
 /// How long a request is remembered that was dealt with: longer than it is good for.
-const REMEMBER_S: u64 = (CONNECTION_REQUEST_DAYS as u64 + 2) * DAY_S;
+const REMEMBER_S: u64 = 32 * DAY_S;
+const _: () = assert!(CONNECTION_REQUEST_DAYS + 2 <= 32);
 
 /// Names a connection request on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -22,7 +22,7 @@ mod request;
 mod sync;
 mod world;
 
-pub(crate) use actor::{Actor, Known, config, credential_with_key};
+pub(crate) use actor::{Actor, Inbox, Known, config, credential_with_key};
 pub(crate) use commit::{Draft, Plan};
 pub(crate) use external::{External, Way};
 pub(crate) use recover::{Asked, bad_tag};

@@ -74,6 +74,7 @@ pub(crate) fn endpoint(body: &RequestBody) -> Endpoint {
         Endpoint::ExternalCommitInformation,
         Endpoint::Streams,
         Endpoint::Inboxes,
+        Endpoint::GroupKeyPackages,
     ]
     .into_iter()
     .find(|endpoint| endpoint.accepts(body))
