@@ -166,6 +166,30 @@ pub fn cases() -> Vec<Case> {
         DeliveredCommit,
         DeliveredProposal,
         DeliveredReport,
+        Handle,
+        SignedConnectionKey,
+        AccountEntry,
+        AccountKeyChange,
+        Register,
+        ReplaceAccountKey,
+        SendConnectionRequest,
+        ReadConnectionRequests,
+        SettleConnectionRequests,
+        AccountView,
+        SealedConnectionRequest,
+        ConnectionRequest,
+        ContactKeys,
+        Deposit,
+        SetTag,
+        DeviceTag,
+        SetEntry,
+        PublishKeyPackages,
+        DropKeyPackages,
+        FetchKeyPackages,
+        InspectKeyPackages,
+        FetchedSet,
+        SetState,
+        PoolState,
     );
     only_written!(
         PseudonymousCredentialTbs,
@@ -177,6 +201,12 @@ pub fn cases() -> Vec<Case> {
         GroupKeyObjectTbs,
         KeyQuestionTbs,
         SuccessorPointerTbs,
+        ConnectionKeyTbs,
+        AccountKeyChangeTbs,
+        ProofOfWorkContent,
+        AccountRequestTbs,
+        ConnectionRequestTbs,
+        SetEntryContext,
     );
     enums!(
         Authentication,
@@ -194,6 +224,13 @@ pub fn cases() -> Vec<Case> {
         CredentialRule,
         DeliveryEvent,
         InboxDelivery,
+        Admission,
+        AdmissionTerms,
+        AccountRequestBody,
+        AccountAuthentication,
+        AccountReject,
+        AccountResponseBody,
+        MemberContent,
     );
     cases.push(request_tbs("RequestTbs/least", &mut Source::Least));
     cases.push(request_tbs("RequestTbs/full", &mut Source::full()));
@@ -257,41 +294,12 @@ pub fn enums() -> Vec<EnumCase> {
         one::<CredentialRule>("CredentialRule"),
         one::<DeliveryEvent>("DeliveryEvent"),
         one::<InboxDelivery>("InboxDelivery"),
+        one::<Admission>("Admission"),
+        one::<AdmissionTerms>("AdmissionTerms"),
+        one::<AccountRequestBody>("AccountRequestBody"),
+        one::<AccountAuthentication>("AccountAuthentication"),
+        one::<AccountReject>("AccountReject"),
+        one::<AccountResponseBody>("AccountResponseBody"),
+        one::<MemberContent>("MemberContent"),
     ]
-}
-
-/// One request of each kind, each with another kind of authentication in turn.
-pub fn requests() -> Vec<(String, DsRequest)> {
-    let kinds = Authentication::variants();
-    let bodies = RequestBody::variants().into_iter().enumerate();
-    bodies
-        .map(|(index, (name, build))| {
-            let mut source = Source::full();
-            let body = build(&mut source);
-            let auth = kinds[index % kinds.len()].1(&mut source);
-            (format!("DsRequest::{name}"), DsRequest { body, auth })
-        })
-        .collect()
-}
-
-/// One answer of each kind.
-pub fn responses() -> Vec<(String, DsResponse)> {
-    let bodies = ResponseBody::variants().into_iter();
-    bodies
-        .map(|(name, build)| {
-            let body = build(&mut Source::full());
-            (format!("DsResponse::{name}"), DsResponse { body })
-        })
-        .collect()
-}
-
-/// Bytes to request to bytes.
-pub fn reparse_request(bytes: &[u8]) -> Option<Vec<u8>> {
-    let parsed = DsRequest::parse(bytes).ok()?;
-    Some(parsed.request.encode().unwrap())
-}
-
-/// Bytes to answer to bytes.
-pub fn reparse_response(bytes: &[u8]) -> Option<Vec<u8>> {
-    Some(DsResponse::parse(bytes).ok()?.encode().unwrap())
 }

@@ -3,7 +3,7 @@
 //! It keeps the tree of a value, so that a test can write a length prefix in a form that is longer
 //! than needed while every enclosing length stays right.
 
-use sordino_wire::{Bytes, Domain, IdentifierUri, List, Secret32};
+use sordino_wire::{Bytes, Domain, Handle, IdentifierUri, List, Secret32};
 
 /// The tree of an encoded value.
 pub enum Node {
@@ -131,6 +131,12 @@ impl Model for IdentifierUri {
 }
 
 impl Model for Domain {
+    fn node(&self) -> Node {
+        Node::Vector(vec![Node::Fixed(self.as_str().as_bytes().to_vec())])
+    }
+}
+
+impl Model for Handle {
     fn node(&self) -> Node {
         Node::Vector(vec![Node::Fixed(self.as_str().as_bytes().to_vec())])
     }

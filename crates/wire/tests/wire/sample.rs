@@ -79,7 +79,7 @@ impl Source {
         wanted.clamp(min, max)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         match self {
             Self::Least | Self::Full { .. } => 0,
             Self::Entropy { .. } => usize::from(self.byte()) % bound,
@@ -131,7 +131,10 @@ macro_rules! id_sample {
         )*
     };
 }
-id_sample!(GroupId: 16, Locator: 16, StreamId: 16, InboxId: 16, Nonce: 16, Salt: 16, Digest: 32);
+id_sample!(
+    GroupId: 16, Locator: 16, StreamId: 16, InboxId: 16, Nonce: 16, Salt: 16, SetTag: 16,
+    DeviceTag: 16, Digest: 32
+);
 
 impl Sample for Secret32 {
     fn sample(source: &mut Source) -> Self {
@@ -318,7 +321,8 @@ wire_struct! {
     SuccessorPointer { group_id, leaf_index, signature }
     SuccessorPointerTbs { group_id, epoch, successor }
     ReportCommit { access, commit_hash }
-    OpenInbox { inbox_id, hpke_key, last_day }
+    OpenInbox { inbox_id, hpke_key, last_day, deposit_hash }
+    Deposit { inbox, deposit_secret, contents }
     Outcome { epoch, counter, detail }
     RosterEntry { leaf_index, entry }
     Roster { entries, wrappers }
@@ -370,6 +374,11 @@ wire_enum!(RequestBody: u16 {
     32 => OpenInbox(body),
     33 => ReadInbox(body),
     34 => ReadStreams(body),
+    35 => Deposit(body),
+    48 => PublishKeyPackages(body),
+    49 => DropKeyPackages(body),
+    50 => FetchKeyPackages(body),
+    51 => InspectKeyPackages(body),
 });
 wire_enum!(ResponseBody: u16 {
     0 => Rejected(body),
@@ -378,6 +387,8 @@ wire_enum!(ResponseBody: u16 {
     3 => ExternalCommitInformation(body),
     4 => Streams(body),
     5 => Inbox(body),
+    6 => KeyPackages(body),
+    7 => Pool(body),
 });
 wire_enum!(Reject: u16 {
     1 => Malformed,
@@ -411,6 +422,8 @@ wire_enum!(Reject: u16 {
     31 => QuestionUnknown,
     32 => Generation,
     33 => InvalidWelcome,
+    34 => PoolEmpty,
+    35 => InvalidSet,
 });
 wire_enum!(Capability: u16 {
     1 => Add, 2 => Remove, 3 => ChangePolicy, 4 => Send, 5 => Destroy, 6 => Join, 7 => Size,
@@ -442,4 +455,5 @@ wire_enum!(DeliveryEvent: u8 {
 wire_enum!(InboxDelivery: u8 {
     1 => Welcome { welcome, key_object },
     2 => KeyAnswer { question, key_object },
+    3 => Deposit(contents),
 });
