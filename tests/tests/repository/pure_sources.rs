@@ -56,7 +56,7 @@ struct Rule {
     allowed: &'static [Allowed],
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 8] = [
     Rule {
         krate: "wire",
         allowed: &[],
@@ -74,7 +74,15 @@ const RULES: [Rule; 6] = [
         allowed: &[],
     },
     Rule {
+        krate: "effects",
+        allowed: &[],
+    },
+    Rule {
         krate: "hub",
+        allowed: &[],
+    },
+    Rule {
+        krate: "accounts",
         allowed: &[],
     },
     Rule {

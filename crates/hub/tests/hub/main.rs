@@ -14,6 +14,7 @@ mod support;
 
 mod ex_member;
 mod keeping;
+mod key_packages;
 mod leaves;
 mod operations;
 mod property;
