@@ -13,6 +13,8 @@ mod limit;
 mod outcome;
 mod pay;
 mod pipeline;
+#[doc(hidden)]
+pub mod raw;
 mod reseal;
 mod state;
 mod unseal;

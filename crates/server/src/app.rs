@@ -3,7 +3,7 @@
 //! Invariant: nothing in here is of one user, group or stream.
 
 use crate::engine::Engine;
-use crate::http::BodyMemory;
+use crate::http::{AnswerMemory, BodyMemory};
 use crate::settings::{Limits, PublicQuota};
 use crate::stop::Stop;
 use sordino_accounts::Accounts;
@@ -32,6 +32,7 @@ pub(crate) struct App {
     pub(crate) public_tokens: Option<Quota>,
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyMemory,
+    pub(crate) answers: AnswerMemory,
     /// One permit per request under way, those that wait included.
     pub(crate) requests: Semaphore,
     pub(crate) stop: Stop,
@@ -61,6 +62,7 @@ impl App {
             public_tokens: public_tokens.and_then(quota),
             limits,
             bodies: BodyMemory::new(),
+            answers: AnswerMemory::new(),
             requests: Semaphore::new(requests),
             stop,
             domain,

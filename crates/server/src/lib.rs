@@ -25,6 +25,7 @@ mod app;
 mod clock;
 mod config;
 mod config_tokens;
+mod doubt;
 mod engine;
 mod error;
 mod folder;
@@ -52,6 +53,8 @@ pub use config::{
 pub use config_tokens::{MetricsSection, PriceListChoice, PriceSection, TokensSection};
 pub use error::{MaintenanceError, StartError};
 pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, invitations};
+#[doc(hidden)]
+pub use keys::holds_operator_key;
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::error::{MaintenanceError, StartError};
 use crate::folder::DataFolder;
 use crate::http::{Acceptor, Networks, accept, metrics_router, router};
-use crate::keys::{FileKeys, Keys, days_ahead, roll_windows};
+use crate::keys::{FileKeys, Keys, days_ahead};
 use crate::maintenance::{self, Maintenance, MaintenanceReport};
 use crate::mint::{self, Mint};
 use crate::random;
@@ -89,7 +89,6 @@ impl Server {
         let outer = opened.keys.outer;
         let services = services(&config, &domain, &opened.keys.signing, &outer)?;
         let hub_signature_key = services.hub.signature_key().clone();
-        roll_windows_at_start(&config, &outer, &opened.folder).await?;
         let mint = mint(&config, &domain, &outer, &opened.store).await?;
         let limits = limits(&config)?;
         let networks = Arc::new(Networks::new(
@@ -247,20 +246,6 @@ fn services(
     })
 }
 
-/// A server that was away has no window keys for the days ahead, which issuer keys are sealed under.
-async fn roll_windows_at_start(
-    config: &ServerConfig,
-    outer: &Arc<OuterKeys>,
-    folder: &DataFolder,
-) -> Result<(), StartError> {
-    let (outer, path) = (Arc::clone(outer), folder.window_keys());
-    let (now_s, ahead) = (config.clock.now_s(), days_ahead(config.stream_entry_days));
-    tokio::task::spawn_blocking(move || roll_windows(&outer, &path, now_s, ahead))
-        .await
-        .map_err(|_| StartError::Service)?
-        .map_err(StartError::Upkeep)
-}
-
 /// The mint with its keys, read or made.
 async fn mint(
     config: &ServerConfig,
@@ -270,7 +255,7 @@ async fn mint(
 ) -> Result<Arc<Mint>, StartError> {
     let mint = Mint::new(domain.clone(), Arc::clone(outer), config.tokens.clone());
     let mint = Arc::new(mint.map_err(|_| StartError::Service)?);
-    mint::rotate(&mint, store, config.clock.now_s())
+    mint::rotate(&mint, store, config.clock.now_s(), mint::Change::IfNone)
         .await
         .map_err(StartError::Upkeep)?;
     Ok(mint)
@@ -337,9 +322,11 @@ async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartErr
         tracing::warn!("the window keys are new: everything not yet delivered is lost");
     }
     let database = folder.database();
+    let path = database.clone();
     let store =
         tokio::task::spawn_blocking(move || RedbStore::open(&database, RedbOptions::default()));
-    let store = store.await.map_err(|_| StartError::Damaged)??;
+    let store = store.await.map_err(|_| StartError::Damaged)?;
+    let store = store.map_err(|source| StartError::Open { path, source })?;
     let keys = match file_keys.complete(&store, domain).await {
         Ok(keys) => keys,
         Err(refused) => {

@@ -91,7 +91,7 @@ fn a_set_is_fetched_once_as_a_whole() {
     // The set of two devices lacks one; the other one is whole.
     let set = fetched(world.ask(fetch(1)));
     assert_eq!((set.entries.len(), set.left), (1, 0));
-    assert_eq!(set.entries[0].set_tag, SetTag([2; 16]));
+    assert_eq!(set.entries.as_slice()[0].set_tag, SetTag([2; 16]));
     assert_eq!(rejected(world.ask(fetch(2))), Reject::PoolEmpty);
     let second = entry(&world, 1, 2, 2);
     done(world.ask(publish(vec![second])));
@@ -114,7 +114,10 @@ fn the_same_request_gets_the_same_set_for_an_hour() {
     assert_eq!(fetched(world.ask(fetch(1))), first);
     assert!(world.store == before, "a repetition changed the store");
     let second = fetched(world.ask(fetch(2)));
-    assert_ne!(second.entries[0].set_tag, first.entries[0].set_tag);
+    assert_ne!(
+        second.entries.as_slice()[0].set_tag,
+        first.entries.as_slice()[0].set_tag
+    );
     // The nonce serves no other pool.
     let other = refused(
         &mut world,
@@ -132,7 +135,10 @@ fn the_owner_sees_what_is_missing_and_replaces_before_it_drops() {
     done(world.ask(publish(entries)));
     let state = pool(&mut world);
     assert_eq!(
-        (state.sets[0].devices, state.sets[0].device_tags.len()),
+        (
+            state.sets.as_slice()[0].devices,
+            state.sets.as_slice()[0].device_tags.len()
+        ),
         (2, 1)
     );
     let full: Vec<SetEntry> = (2..=MAX_POOL_SETS as u8)
@@ -320,7 +326,7 @@ fn a_deposit_reaches_the_owner_of_the_inbox() {
     let ResponseBody::Inbox(page) = world.ask(read) else {
         panic!("no page");
     };
-    let sealed: HpkeCiphertext = exact(page.entries[0].entry.as_slice()).unwrap();
+    let sealed: HpkeCiphertext = exact(page.entries.as_slice()[0].entry.as_slice()).unwrap();
     let id = inbox.address.inbox_id;
     let opened = open_inbox_delivery(inbox.private.expose(), id, &sealed).unwrap();
     assert_eq!(

@@ -3,6 +3,7 @@
 //! Invariant: nothing about a group, stream or user is in a URL or header, and nothing of a
 //! request is in a log. Never sees what a body means: it hands bytes to the engine.
 
+mod answer;
 mod body;
 mod connection;
 mod guard;
@@ -11,6 +12,7 @@ mod network;
 mod problem;
 mod tokens;
 
+pub(crate) use answer::AnswerMemory;
 pub(crate) use body::BodyMemory;
 pub(crate) use connection::{Acceptor, accept};
 pub(crate) use network::Networks;
@@ -113,8 +115,9 @@ async fn operation<S: Service>(
         .answer(service, bytes, endpoint, &occasion, &mut stop);
     let answer = answer.await.map_err(Problem::from)?;
     let standing = S::standing(&answer);
+    let bytes = app.answers.hold(S::encode(answer)?)?;
     let octets = HeaderValue::from_static(media::OCTETS);
-    let mut response = ([(CONTENT_TYPE, octets)], S::encode(answer)?).into_response();
+    let mut response = ([(CONTENT_TYPE, octets)], bytes).into_response();
     tokens::show_standing(app, standing, &mut response)?;
     Ok(response)
 }

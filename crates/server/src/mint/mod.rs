@@ -10,7 +10,7 @@ mod keys_at_rest;
 mod rotation;
 
 pub(crate) use gauges::{Gauges, Refused};
-pub(crate) use rotation::rotate;
+pub(crate) use rotation::{Change, rotate};
 
 use crate::clock::day_of;
 use crate::settings::TokenSettings;

@@ -15,6 +15,16 @@ use sordino_tokens::{IssuerKeys, KeyPurpose, Rotation, TokenClass, epoch_length_
 use sordino_wire::limits::TOKEN_GRACE_S;
 use std::sync::Arc;
 
+/// Whether keys may change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The time is believed.
+    Allowed,
+    /// It is not yet: keys are read, and made only where there are none. The next epoch's are made
+    /// an epoch ahead, so there is no hurry.
+    IfNone,
+}
+
 /// What a change of keys came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rotated {
@@ -29,10 +39,12 @@ pub(crate) async fn rotate(
     mint: &Arc<Mint>,
     store: &RedbStore,
     now_s: u64,
+    change: Change,
 ) -> Result<Rotated, MaintenanceError> {
     let (at_work, snapshot) = (Arc::clone(mint), store.snapshot()?);
     // Making keys takes long where there are those of Blind RSA.
-    let prepared = tokio::task::spawn_blocking(move || prepare(&at_work, &snapshot, now_s)).await;
+    let prepared =
+        tokio::task::spawn_blocking(move || prepare(&at_work, &snapshot, now_s, change)).await;
     let prepared = prepared.map_err(|_| MaintenanceError::TokenKeys)?;
     let (changes, keys, rotated) = prepared.map_err(|fault| match fault {
         Fault::Store => MaintenanceError::Store(sordino_store::StoreFault::BadRow),
@@ -48,11 +60,19 @@ pub(crate) async fn rotate(
 
 type Prepared = (Option<Changes>, IssuerKeys, Rotated);
 
-fn prepare(mint: &Mint, snapshot: &impl Snapshot, now_s: u64) -> Result<Prepared, Fault> {
+fn prepare(
+    mint: &Mint,
+    snapshot: &impl Snapshot,
+    now_s: u64,
+    change: Change,
+) -> Result<Prepared, Fault> {
     let outer = &mint.outer;
     let mut rng = random::generator().map_err(|_| Fault::Crypto)?;
     let at_rest = AtRest::read(outer, snapshot)?;
     let mut keys = at_rest.keys.clone();
+    if change == Change::IfNone && keys.iter().next().is_some() {
+        return Ok((None, keys, Rotated::default()));
+    }
     let rotation = planned(mint, &keys, snapshot, now_s)?;
     for id in &rotation.retire {
         keys.retire(id);
