@@ -108,6 +108,13 @@ fn partial(info: &GroupInfo) -> PartialGroupInfo {
 impl BigGroup {
     /// Creates a group with one member; the number tells it from others.
     pub fn create(hub: &mut dyn Transport, number: u64) -> Self {
+        let (created, request) = Self::to_create(hub, number);
+        done(hub.exchange(Endpoint::GroupOperation, &request));
+        created
+    }
+
+    /// A group that is not created yet, and the request that does it.
+    pub fn to_create(hub: &dyn Transport, number: u64) -> (Self, Vec<u8>) {
         let domain = hub.domain();
         let seed = sha256(&number.to_be_bytes()).0;
         let id = GroupId(seed[..16].try_into().unwrap());
@@ -139,8 +146,7 @@ impl BigGroup {
         };
         let body = created.creation();
         let request = created.signed(body);
-        done(hub.exchange(Endpoint::GroupOperation, &request));
-        created
+        (created, request)
     }
 
     fn creation(&mut self) -> RequestBody {

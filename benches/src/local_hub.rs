@@ -5,6 +5,7 @@ use crate::transport::{Transport, now_s};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
+use sordino_effects::Origin;
 use sordino_effects::memory::MemoryStore;
 use sordino_hub::{Changes, Endpoint, Env, Hub, HubConfig, Step};
 use sordino_wire::{Domain, ResponseBody, Secret32, SignatureKey};
@@ -16,6 +17,7 @@ pub struct LocalHub {
     hub: Hub,
     store: MemoryStore,
     rng: ChaCha20Rng,
+    origin: Option<Box<dyn Origin>>,
 }
 
 /// The contents of a store at one time.
@@ -73,12 +75,21 @@ impl LocalHub {
             hub: Hub::new(config, &SigningKey::from_seed(&[9; 32]), outer).unwrap(),
             store: MemoryStore::default(),
             rng,
+            origin: None,
         }
+    }
+
+    /// From now on things have their price.
+    pub fn charge(&mut self, origin: Box<dyn Origin>) {
+        self.origin = Some(origin);
     }
 
     /// Handles a request, and keeps nothing of it.
     pub fn step(&mut self, endpoint: Endpoint, request: &[u8]) -> Step {
         let mut env = Env::new(now_s(), &mut self.rng);
+        if let Some(origin) = &self.origin {
+            env.origin = origin.as_ref();
+        }
         self.hub.handle(request, endpoint, &self.store, &mut env)
     }
 

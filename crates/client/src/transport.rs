@@ -285,8 +285,15 @@ impl Transport {
             .send()
             .await
             .map_err(|_| ClientError::Unreachable)?;
+        // A typed refusal has a status that says the same to others (decision 0057); without octets it
+        // is something below the protocol.
+        let octets = answer
+            .headers()
+            .get("content-type")
+            .is_some_and(|media_type| media_type == media::OCTETS);
         match answer.status().as_u16() {
             200 => read_body(answer).await.map(Attempt::Answered),
+            401 | 403 | 429 if octets => read_body(answer).await.map(Attempt::Answered),
             408 | 425 | 429 | 502..=504 => Ok(Attempt::Busy),
             413 => Ok(Attempt::TooLarge),
             _ => Err(ClientError::BadAnswer),

@@ -95,7 +95,10 @@ impl TokensSection {
             epoch_s: self.epoch_hours.map(|hours| u64::from(hours) * 3_600),
             public: (self.public_per_hour > 0).then_some(PublicQuota {
                 tokens_per_hour: self.public_per_hour,
-                tokens_per_network_per_hour: self.public_per_network_per_hour,
+                // One network cannot get more than all.
+                tokens_per_network_per_hour: self
+                    .public_per_network_per_hour
+                    .min(self.public_per_hour),
             }),
         })
     }

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use sordino_server::{
-    Config, ConfigError, DomainChoice, Environment, KeyPlace, LogFormat, LogLevel, Registration,
-    ServerConfig,
+    Budgets, ClientAddress, Config, ConfigError, DomainChoice, Environment, KeyPlace, LogFormat,
+    LogLevel, Registration, ServerConfig,
 };
+use sordino_tokens::{Operation, Price, PriceList, TokenClass};
 use std::path::PathBuf;
 
 const MINIMAL: &str = "domain = \"hub.example.org\"\nlisten = \"127.0.0.1:0\"\ndata_dir = \"/d\"\n";
@@ -36,7 +37,13 @@ fn the_example_parses_and_shows_the_defaults() {
             all.push('\n');
         }
     }
-    let all = all.replace("operator_key = \"/etc/sordino/operator.key\"\n", "");
+    // What is no default but an example.
+    let examples = ["operator_key", "client_address_header", "epoch_hours"];
+    let lines = all.lines().filter(|line| {
+        let key = line.split_once(" = ").map_or("", |(key, _)| key);
+        !examples.contains(&key)
+    });
+    let all = lines.collect::<Vec<_>>().join("\n");
     let all = Config::parse(&all).unwrap();
     assert_eq!(all.log.level, LogLevel::default());
     assert_eq!(all.log.format, LogFormat::default());
@@ -50,7 +57,22 @@ fn the_example_parses_and_shows_the_defaults() {
             l.shutdown_timeout_s,
         );
         let days = (c.stream_entry_days, c.inactive_days);
-        (limits, days, c.behind_proxy, c.registration)
+        let tokens = (
+            c.tokens.prices.clone(),
+            c.tokens.write_batch,
+            c.tokens.contact_batch,
+            c.tokens.epoch_s,
+            c.tokens.public,
+        );
+        let networks = (c.client_address.clone(), c.prefix_lengths, c.budgets);
+        (
+            limits,
+            days,
+            c.behind_proxy,
+            c.registration,
+            tokens,
+            networks,
+        )
     };
     assert_eq!(config(&all), config(&shown));
 }
@@ -73,6 +95,17 @@ fn every_key_is_in_the_example() {
         "request_timeout_s",
         "max_connections",
         "shutdown_timeout_s",
+        "client_address_header",
+        "ipv4_prefix_bits",
+        "ipv6_prefix_bits",
+        "budgets",
+        "price_list",
+        "prices",
+        "write_batch",
+        "contact_batch",
+        "epoch_hours",
+        "public_per_hour",
+        "public_per_network_per_hour",
         "level",
         "format",
     ];
@@ -108,6 +141,13 @@ fn values_out_of_range_are_refused() {
         ("limits", "shutdown_timeout_s", "601"),
         ("retention", "stream_entry_days", "91"),
         ("retention", "inactive_days", "1"),
+        ("limits", "ipv4_prefix_bits", "23"),
+        ("limits", "ipv6_prefix_bits", "65"),
+        ("tokens", "write_batch", "0"),
+        ("tokens", "contact_batch", "101"),
+        ("tokens", "epoch_hours", "1"),
+        ("tokens", "epoch_hours", "721"),
+        ("tokens", "public_per_hour", "1000001"),
     ] {
         let text = refusal(&format!("{MINIMAL}[{section}]\n{key} = {value}\n"));
         assert!(text.contains(key) && text.contains(value), "{text}");
@@ -155,6 +195,119 @@ fn the_operator_says_who_may_register() {
         let refused = registration(&text).unwrap_err().to_string();
         assert!(refused.contains("difficulty_bits"), "{refused}");
     }
+}
+
+#[test]
+fn budgets_and_prices_are_changed_by_name() {
+    let config = check(&format!(
+        "{MINIMAL}[limits.budgets.messages]\nburst = 7\nburst_bytes = 9\n\
+         [tokens.prices]\ncreate-group = {{ class = \"contact\", tokens = 2 }}\n\
+         join = {{ class = \"write\", tokens = 0 }}\n"
+    ))
+    .unwrap();
+    let (before, messages) = (Budgets::default().messages, config.budgets.messages);
+    assert_eq!(messages.requests.burst(), 7);
+    assert_eq!(messages.requests.per_minute(), before.requests.per_minute());
+    assert_eq!(messages.bytes.unwrap().burst(), 9);
+    assert_eq!(config.budgets.network, Budgets::default().network);
+    let price = |operation| config.tokens.prices.price(operation);
+    let contact = Price::Tokens {
+        class: TokenClass::Contact,
+        tokens: 2,
+        per: 1,
+    };
+    assert_eq!(price(Operation::CreateGroup), contact);
+    assert_eq!(price(Operation::Join), Price::Free);
+    let standard = PriceList::default();
+    let look_up = Operation::LookUpHandle;
+    assert_eq!(price(look_up), standard.price(look_up));
+
+    for (text, part) in [
+        ("[limits.budgets.colours]\nburst = 7\n", "colours"),
+        ("[limits.budgets.inbox]\nburst = 0\n", "limits.budgets"),
+        (
+            "[limits.budgets.inbox]\nburst_bytes = 1\n",
+            "inbox.burst_bytes",
+        ),
+        (
+            "[tokens.prices.paint]\nclass = \"write\"\ntokens = 1\n",
+            "paint",
+        ),
+        (
+            "[tokens.prices.join]\nclass = \"write\"\ntokens = 9\n",
+            "tokens.prices",
+        ),
+        (
+            "[tokens.prices.join]\nclass = \"gold\"\ntokens = 1\n",
+            "gold",
+        ),
+        ("[tokens]\nprice_list = \"cheap\"\n", "cheap"),
+        (
+            "[tokens]\npublic_per_hour = 5\npublic_per_network_per_hour = 0\n",
+            "public_per_network_per_hour",
+        ),
+    ] {
+        let text = refusal(&format!("{MINIMAL}{text}"));
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn price_lists_to_begin_with() {
+    let prices = |text: &str| {
+        let config = check(&format!("{MINIMAL}[tokens]\n{text}\n")).unwrap();
+        config.tokens.prices
+    };
+    assert_eq!(prices(""), PriceList::default());
+    assert_eq!(prices("price_list = \"standard\""), PriceList::default());
+    for operation in Operation::ALL {
+        let free = prices("price_list = \"free\"").price(*operation);
+        assert_eq!(free, Price::Free);
+        let small = prices("price_list = \"small\"").price(*operation);
+        match (PriceList::default().price(*operation), small) {
+            (Price::Free, Price::Free) => {}
+            (Price::Tokens { class, per, .. }, small) => {
+                let one = Price::Tokens {
+                    class,
+                    tokens: 1,
+                    per,
+                };
+                assert_eq!(small, one);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn addresses_are_looked_for_where_they_can_be() {
+    let header = "[limits]\nclient_address_header = \"x-forwarded-for\"\n";
+    let proxy = "behind_proxy = true\n";
+    let source = |text: &str| check(&format!("{MINIMAL}{text}")).map(|c| c.client_address);
+    assert_eq!(source("").unwrap(), ClientAddress::Peer);
+    assert_eq!(source(proxy).unwrap(), ClientAddress::Unknown);
+    let named = ClientAddress::Header("x-forwarded-for".parse().unwrap());
+    assert_eq!(source(&format!("{proxy}{header}")).unwrap(), named);
+    assert!(matches!(
+        source(header),
+        Err(ConfigError::ClientAddressHeader)
+    ));
+    let bad = format!("{proxy}[limits]\nclient_address_header = \"no header\"\n");
+    assert!(matches!(
+        source(&bad),
+        Err(ConfigError::ClientAddressHeader)
+    ));
+}
+
+#[test]
+fn numbers_are_shown_on_loopback_alone() {
+    let metrics = |listen: &str| check(&format!("{MINIMAL}[metrics]\nlisten = \"{listen}\"\n"));
+    assert!(metrics("127.0.0.1:8421").unwrap().metrics.is_some());
+    assert!(matches!(
+        metrics("192.0.2.1:8421"),
+        Err(ConfigError::PublicMetrics { .. })
+    ));
+    assert_eq!(check(MINIMAL).unwrap().metrics, None);
 }
 
 #[test]

@@ -92,14 +92,24 @@ const RESERVED_TYPES: [u16; 9] = [
 ];
 
 /// A challenge that every client has to skip, for a place among others (RFC 9577 section 2.1.3).
+///
+/// But for its type it is well formed, with random names and key: there are clients that read a
+/// challenge to its end before they look at its type.
 pub fn write_reserved_challenge(rng: &mut impl RngCore) -> String {
-    let mut random = [0; 64];
-    rng.fill_bytes(&mut random);
     let pick = usize::try_from(rng.next_u32()).unwrap_or(0) % RESERVED_TYPES.len();
     let code = RESERVED_TYPES.get(pick).copied().unwrap_or_default();
+    let mut name = [0; 16];
+    rng.fill_bytes(&mut name);
+    name.iter_mut().for_each(|byte| *byte = b'a' + *byte % 26);
     let mut challenge = code.to_be_bytes().to_vec();
-    challenge.extend_from_slice(&random);
-    format!("{SCHEME} challenge=\"{}\"", base64url::write(&challenge))
+    challenge.extend_from_slice(&[0, 16]);
+    challenge.extend_from_slice(&name);
+    // No redemption context, no origin.
+    challenge.extend_from_slice(&[0, 0, 0]);
+    let mut key = [0; 32];
+    rng.fill_bytes(&mut key);
+    let (challenge, key) = (base64url::write(&challenge), base64url::write(&key));
+    format!("{SCHEME} challenge=\"{challenge}\", token-key=\"{key}\"")
 }
 
 /// Reads the token of an `Authorization` header. Its bytes are not looked at.

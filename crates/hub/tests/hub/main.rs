@@ -18,6 +18,7 @@ mod keeping;
 mod key_packages;
 mod leaves;
 mod operations;
+mod payments;
 mod property;
 mod reading;
 mod recovery;

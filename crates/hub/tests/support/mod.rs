@@ -20,6 +20,7 @@ mod join;
 mod recover;
 mod request;
 mod sync;
+mod till;
 mod world;
 
 pub(crate) use actor::{Actor, Inbox, Known, config, credential_with_key};
@@ -29,4 +30,5 @@ pub(crate) use recover::{Asked, bad_tag};
 pub(crate) use request::{Kind, Signing};
 pub(crate) use sordino_effects::memory::{MemoryStore, Refused};
 pub(crate) use sync::Seen;
+pub(crate) use till::Till;
 pub(crate) use world::{World, done, policy, rejected};

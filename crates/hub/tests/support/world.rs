@@ -1,5 +1,6 @@
 //! The hub, its store, its clock, and what all clients know of one another.
 
+use super::till::Till;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
@@ -9,7 +10,7 @@ use sordino_limiter::{Attempt, Limits};
 use sordino_wire::{
     Authentication, Domain, DsRequest, DsResponse, GroupId, IdentityLink, IdentityRule, JoinRule,
     List, Outcome, POLICY_FORMAT, Permission, PolicySummary, Reject, RequestBody, ResponseBody,
-    Secret32, SenderRule,
+    Secret32, SenderRule, TokenClass, Tokens,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +27,10 @@ pub(crate) struct World {
     pub(crate) domain: Domain,
     /// What counts how much is too much, in tests of that.
     pub(crate) limits: Option<Arc<Limits>>,
+    /// What takes tokens, in tests of that.
+    pub(crate) till: Option<Arc<Till>>,
+    /// What requests come with.
+    pub(crate) tokens: Tokens,
     /// The group that actors are made for.
     pub(crate) group_id: GroupId,
     /// Identity links by leaf key: what reaches adders in key-package sets.
@@ -78,6 +83,7 @@ pub(crate) fn endpoint(body: &RequestBody) -> Endpoint {
         Endpoint::Streams,
         Endpoint::Inboxes,
         Endpoint::GroupKeyPackages,
+        Endpoint::TokenTerms,
     ]
     .into_iter()
     .find(|endpoint| endpoint.accepts(body))
@@ -108,6 +114,8 @@ impl World {
             rng,
             domain,
             limits: None,
+            till: None,
+            tokens: Tokens::default(),
             group_id: GroupId([7; 16]),
             links: HashMap::new(),
         }
@@ -141,6 +149,9 @@ impl World {
         if let Some(attempt) = attempt {
             env.limiter = attempt;
         }
+        if let Some(till) = &self.till {
+            env.origin = till.as_ref();
+        }
         self.hub.handle(bytes, endpoint, &self.store, &mut env)
     }
 
@@ -163,8 +174,20 @@ impl World {
     /// Encodes and sends a request to where it belongs.
     pub(crate) fn send(&mut self, body: RequestBody, auth: Authentication) -> ResponseBody {
         let endpoint = endpoint(&body);
-        let bytes = DsRequest::free(body, auth).encode().unwrap();
+        let tokens = self.tokens.clone();
+        let bytes = DsRequest { body, auth, tokens }.encode().unwrap();
         self.handle(&bytes, endpoint)
+    }
+
+    /// Everything has its price from now on.
+    pub(crate) fn open_till(&mut self) {
+        self.till = Some(Arc::new(Till::new(&self.domain, self.now_s, &mut self.rng)));
+    }
+
+    /// Draws tokens.
+    pub(crate) fn draw(&mut self, class: TokenClass, count: usize) -> Tokens {
+        let till = Arc::clone(self.till.as_ref().unwrap());
+        till.draw(class, count, self.now_s, &mut self.rng)
     }
 
     /// Sends a request that proves possession alone.

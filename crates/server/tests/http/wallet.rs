@@ -5,15 +5,15 @@ use crate::person::Person;
 use hyper::Method;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
+use sordino_crypto::sha256;
 use sordino_tokens::{
     Directory, Draw, ListedKey, Token, TokenChallenge, TokenType, parse_directory,
     write_authorization,
 };
 use sordino_wire::{
     AccountAuthentication, AccountRequest, AccountRequestBody, AccountResponse,
-    AccountResponseBody, Authentication, Bytes, Digest, Domain, DrawTokens, DsRequest, DsResponse,
-    HpkeKey, InboxId, List, OpenInbox, RequestBody, ResponseBody, TokenClass, TokenTerms, Tokens,
-    media,
+    AccountResponseBody, Authentication, Bytes, Domain, DrawTokens, DsRequest, DsResponse, HpkeKey,
+    InboxId, List, OpenInbox, RequestBody, ResponseBody, TokenClass, TokenTerms, Tokens, media,
 };
 
 pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
@@ -107,6 +107,9 @@ pub(crate) fn tokens(list: &[&[u8]]) -> Tokens {
     List::new(list.collect()).unwrap()
 }
 
+/// Whoever has this may deposit in the inboxes of [`inbox`]: it shows that one is there.
+pub(crate) const DEPOSIT_SECRET: [u8; 32] = [7; 32];
+
 /// A request to open an inbox, which one number names.
 pub(crate) fn inbox(number: u64, today: u32) -> RequestBody {
     let mut id = [0; 16];
@@ -120,7 +123,7 @@ pub(crate) fn inbox(number: u64, today: u32) -> RequestBody {
         inbox_id: InboxId(id),
         hpke_key,
         last_day: today + 10,
-        deposit_hash: Some(Digest([7; 32])),
+        deposit_hash: Some(sha256(&DEPOSIT_SECRET)),
     })
 }
 
