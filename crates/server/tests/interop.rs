@@ -49,7 +49,10 @@ async fn an_independent_client_draws_and_spends() {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{errors}");
-    assert!(said.contains("tokens of the types 1 and 2 drawn and spent"), "{said}");
+    assert!(
+        said.contains("tokens of the types 1 and 2 drawn and spent"),
+        "{said}"
+    );
     println!("{said}");
     running.shutdown().await;
 }

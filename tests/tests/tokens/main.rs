@@ -83,7 +83,8 @@ fn stored(data_dir: &Path) -> Stored {
                 let (key, _) = row.unwrap();
                 all.rows.insert((name.clone(), *key.value(), Vec::new()));
             }
-        } else if ["records-1", "replay-1", "log-entries-1", "log-heads-1"].contains(&name.as_str()) {
+        } else if ["records-1", "replay-1", "log-entries-1", "log-heads-1"].contains(&name.as_str())
+        {
             let definition: TableDefinition<&[u8; 16], &[u8]> = TableDefinition::new(&name);
             let table = read.open_table(definition).unwrap();
             for row in table.iter().unwrap() {
@@ -91,7 +92,8 @@ fn stored(data_dir: &Path) -> Stored {
                 let (time, value) = value.value().split_at(4);
                 let time = u32::from_be_bytes(time.try_into().unwrap());
                 all.times.insert((name.clone(), time));
-                all.rows.insert((name.clone(), *key.value(), value.to_vec()));
+                all.rows
+                    .insert((name.clone(), *key.value(), value.to_vec()));
             }
         }
     }
@@ -191,12 +193,20 @@ async fn what_is_issued_and_what_is_spent_have_nothing_in_common() {
     // Everything that spending left behind or saw, but for the 98 bytes' parts that are everybody's:
     // type, challenge digest, key id.
     let spent: Vec<_> = both.rows.difference(&issued.rows).collect();
-    assert!(spent.len() >= 3 * usize::try_from(PEOPLE).unwrap(), "{}", spent.len());
+    assert!(
+        spent.len() >= 3 * usize::try_from(PEOPLE).unwrap(),
+        "{}",
+        spent.len()
+    );
     let zeros = [0; WINDOW];
     let shared = |part: &[u8]| windows(part).any(|w| w != zeros && seen.contains(&w));
     for row in &spent {
         for part in said(&outer, row) {
-            assert!(!shared(&part), "a value of {} is in what issuing saw", row.0);
+            assert!(
+                !shared(&part),
+                "a value of {} is in what issuing saw",
+                row.0
+            );
         }
     }
     for drawn in &drawn {
@@ -213,7 +223,10 @@ async fn what_is_issued_and_what_is_spent_have_nothing_in_common() {
 
     // The hub's own lines are few, and hold no value.
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let own: Vec<&str> = text.lines().filter(|line| line.contains(" sordino_")).collect();
+    let own: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains(" sordino_"))
+        .collect();
     assert!(own.len() < 20, "{} lines", own.len());
     for line in own {
         let message = line.split_once(" sordino_").unwrap().1;
