@@ -12,15 +12,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deposits;
 mod ex_member;
 mod keeping;
+mod key_packages;
 mod leaves;
 mod operations;
+mod pool;
 mod property;
 mod reading;
 mod recovery;
 mod refusals;
 mod refuse;
 mod refused_commits;
+mod refused_sets;
 mod scene;
 mod sealings;
