@@ -9,9 +9,13 @@
     clippy::indexing_slicing
 )]
 
+mod account;
 mod at_rest;
+mod connection;
 mod delivery;
 mod group;
+mod key_package_set;
+mod link;
 mod people;
 mod support;
 
@@ -20,11 +24,15 @@ use std::path::PathBuf;
 
 type Topic = (&'static str, fn() -> Value);
 
-const TOPICS: [Topic; 10] = [
+const TOPICS: [Topic; 14] = [
     ("labels", people::labels),
     ("pseudonyms", people::pseudonyms),
     ("credential", people::credential),
     ("identity", people::identity),
+    ("account", account::account),
+    ("connection", connection::connection),
+    ("key_package_set", key_package_set::key_package_set),
+    ("link", link::link),
     ("generation", group::generation),
     ("key_object", group::key_object),
     ("sealing", at_rest::sealing),
