@@ -9,12 +9,16 @@
     reason = "test code fails loudly, in helpers too"
 )]
 
+#[path = "../vectors/load.rs"]
+#[allow(dead_code, reason = "the other vectors are read elsewhere")]
+mod load;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod ex_member;
 mod keeping;
 mod leaves;
+mod life;
 mod operations;
 mod property;
 mod reading;
@@ -24,3 +28,4 @@ mod refuse;
 mod refused_commits;
 mod scene;
 mod sealings;
+mod vectors;
