@@ -17,7 +17,8 @@ use openmls::prelude::{
 };
 use sordino_crypto::{sha256, verify_struct};
 use sordino_rules::{
-    Before, CommitView, PendingRef, Verdict, check_commit, policy_of, resolve_app_data,
+    Before, CommitView, PendingRef, Verdict, check_commit, check_no_repeats, policy_of,
+    resolve_app_data,
 };
 use sordino_wire::{
     Bytes, CommitIntent, GroupId, IdentityEntry, KeyCheck, KeyCheckTbs, List, PartialGroupInfo,
@@ -71,6 +72,7 @@ pub(crate) fn merge(
 ) -> Result<Merged, Refusal> {
     let epoch = base.mls.epoch();
     let message = parse_handshake(parts.commit, base.group_id, epoch)?;
+    check_no_repeats(parts.commit)?;
     let (staged, verdict, committed) = judge(shared, &base, parts, message.clone(), now_s)?;
     verdict.check_entries(parts.identity_entries.len())?;
     check_entry_generation(&base, &verdict, parts)?;
