@@ -94,7 +94,16 @@ const RULES: [(&str, &[&str]); 7] = [
 ];
 
 /// Members without a rule of their own: the binary and what only tests and measures.
-const FREE: [&str; 4] = ["sordino", "sordino-tests", "sordino-benches", "sordino-lab"];
+const FREE: [&str; 5] = [
+    "sordino",
+    "sordino-tests",
+    "sordino-oracle",
+    "sordino-benches",
+    "sordino-lab",
+];
+
+/// The second MLS stack judges the first, in tests alone.
+const TESTS_ALONE: &str = "mls-rs*";
 
 struct Graph {
     members: BTreeSet<String>,
@@ -211,6 +220,18 @@ fn no_crate_links_what_it_must_not() {
         }
     }
     assert!(broken.is_empty(), "forbidden edges:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn no_member_links_the_second_mls_stack() {
+    let graph = graph();
+    for name in &graph.members {
+        for (linked, way) in reachable(&graph, name) {
+            let way = way.join(" -> ");
+            assert!(!matches(TESTS_ALONE, &linked), "{way}");
+        }
+    }
+    assert!(graph.edges.contains_key("mls-rs"), "it is not even there");
 }
 
 #[test]
