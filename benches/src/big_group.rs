@@ -489,6 +489,7 @@ impl BigGroup {
             inbox_id: inbox.inbox_id,
             hpke_key: inbox.hpke_key.clone(),
             last_day: u32::try_from(now_s() / 86_400).unwrap() + 80,
+            deposit_hash: None,
         };
         done(ask(hub, Endpoint::Inboxes, RequestBody::OpenInbox(open)));
         Added {

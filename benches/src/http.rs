@@ -15,6 +15,7 @@ fn path(endpoint: Endpoint) -> &'static str {
         Endpoint::ExternalCommitInformation => media::EXTERNAL_COMMIT_INFORMATION,
         Endpoint::Streams => media::STREAMS,
         Endpoint::Inboxes => media::INBOXES,
+        Endpoint::GroupKeyPackages => media::GROUP_KEY_PACKAGES,
     }
 }
 

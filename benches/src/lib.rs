@@ -23,11 +23,6 @@ mod server_process;
 mod socket;
 mod transport;
 
-// The tests' store in memory, not a second one with rules of its own.
-#[path = "../../crates/hub/tests/support/store.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the benches use a part of it")]
-mod store;
-
 pub use big_group::{BigGroup, Change};
 pub use device::Device;
 pub use http::{Http, Lane};

@@ -1,11 +1,11 @@
 //! Owns a hub on a store in memory: what a request costs before the store does anything.
 
 use crate::measure::thread_cpu;
-use crate::store::MemoryStore;
 use crate::transport::{Transport, now_s};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
+use sordino_effects::memory::MemoryStore;
 use sordino_hub::{Changes, Endpoint, Env, Hub, HubConfig, Step};
 use sordino_wire::{Domain, ResponseBody, Secret32, SignatureKey};
 use std::sync::Arc;

@@ -21,16 +21,33 @@ impl Core {
     /// Identifiers and keys of the device and of its groups as they are now.
     pub(crate) async fn traces(&self) -> Result<Vec<Trace>> {
         let mut traces = Vec::new();
-        of_client(&mut traces, self.device.credential());
+        of_client(&mut traces, self.device().credential());
         for id in self.groups() {
             // A group that is over has no MLS state left; what it had was listed before.
             let listed = self.view(id, |group, _| of_group(group)).await;
             traces.extend(listed.unwrap_or_default());
         }
+        self.of_pools(&mut traces)?;
         for inbox in self.inboxes() {
             push(&mut traces, "inbox id", inbox.0.as_slice());
         }
         Ok(traces)
+    }
+
+    /// What opens and names the pools that this user has for its contacts.
+    fn of_pools(&self, traces: &mut Vec<Trace>) -> Result<()> {
+        let device = self.device();
+        for contact in self.book().iter() {
+            let number = self.pool_number(contact.generation)?;
+            let secret = device.user_secret_of(number.user_secret_number)?;
+            let key = secret.contact_key(&contact.user, number.generation)?;
+            let token = secret.contact_token(&contact.user, number.generation)?;
+            let owner = secret.pool_owner(&contact.user, number.generation)?;
+            push(traces, "contact key", key.secret().expose());
+            push(traces, "pool key", token.secret().expose());
+            push(traces, "pool key", owner.expose());
+        }
+        Ok(())
     }
 }
 

@@ -3,31 +3,26 @@
 //! Invariant: everything that it is stands in its vault; opening the vault again continues where it
 //! stopped.
 
-use crate::core::{ClientConfig, Core, open_vault, outcome};
-use crate::device::{Device, client_uri};
-use crate::engine::create::{Site, create};
+use crate::core::{ClientConfig, Core, outcome};
 use crate::engine::external::Entrance;
-use crate::engine::saved::Saved;
-use crate::engine::state::{LoadedGroup, Step};
-use crate::entropy::Entropy;
+use crate::engine::state::{GroupKind, LoadedGroup};
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::EventStream;
 use crate::group::Group;
-use crate::handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
-use crate::key_packages::{SetSlot, assemble_set};
-use crate::mls::{Provider, group_id as mls_group_id};
+use crate::handover::{LeafGrant, LeafRequest};
+use crate::mls::group_id as mls_group_id;
 use crate::raw::RequestHook;
-use crate::records::{FORMAT, GenerationRecord, KeysRecord, StateRecord};
+use crate::records::{GenerationRecord, Purpose};
 use crate::settings::GroupSettings;
 use crate::slots;
 use crate::transport::Endpoint;
 use openmls::prelude::{GroupEpoch, JoinProposal};
 use openmls_memory_storage::MemoryStorage;
-use sordino_crypto::{GroupSecret, SigningKey, Slot};
+use sordino_rules::key_package_lifetime;
 use sordino_wire::{
-    ClientCredential, GroupId, HandshakeBytes, IdentifierUri, InviteLink, KeyPackageEntry,
-    KeyPackageSet, List, ProposalsRequest, Reject, RequestBody, Secret32,
+    ClientCredential, GroupId, HandshakeBytes, InviteLink, List, ProposalsRequest, Reject,
+    RequestBody, Secret32,
 };
 use std::sync::Arc;
 
@@ -38,16 +33,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes a new user with this as its first device: account key, secrets, client credential.
-    pub async fn create_user(config: ClientConfig, user: &IdentifierUri) -> Result<Self> {
-        let (vault, entropy) = open_vault(&config)?;
-        let device = Device::first(user, &entropy)?;
-        let core = Core::create(config, vault, entropy, device)?;
-        Ok(Self {
-            core: Arc::new(core),
-        })
-    }
-
     /// Opens the device that a vault holds.
     pub async fn open(config: ClientConfig) -> Result<Self> {
         Ok(Self {
@@ -56,8 +41,8 @@ impl Client {
     }
 
     /// The device's real credential: user, device, keys.
-    pub fn credential(&self) -> &ClientCredential {
-        self.core.device.credential()
+    pub fn credential(&self) -> ClientCredential {
+        self.core.device().credential().clone()
     }
 
     /// Events from now on.
@@ -75,10 +60,14 @@ impl Client {
         tokio::spawn(Arc::clone(&self.core).run())
     }
 
-    /// The groups that this device knows, whatever their status.
+    /// The groups that this device knows, whatever their status. Those of connections are in
+    /// [`Client::contacts`].
     pub fn groups(&self) -> Vec<Group> {
-        let ids = self.core.groups();
-        ids.into_iter().map(|id| self.at(id)).collect()
+        let rooms = self.core.groups().into_iter();
+        rooms
+            .filter(|id| matches!(self.core.kind_of(*id), GroupKind::Room))
+            .map(|id| self.at(id))
+            .collect()
     }
 
     /// One group.
@@ -101,73 +90,14 @@ impl Client {
         }
     }
 
-    /// A new set for a contact. Further devices of the user add their entry for the same slot.
-    pub fn new_set_slot(&self, contact: &IdentifierUri) -> SetSlot {
-        SetSlot {
-            pool: self.core.entropy.array(),
-            contact: contact.clone(),
-            contact_generation: 0,
-            counter: 0,
-        }
-    }
-
-    /// This device's part of a key-package set. A slot serves once.
-    pub async fn key_package_set_entry(&self, slot: &SetSlot) -> Result<KeyPackageEntry> {
-        self.core.key_package_entry(slot).await
-    }
-
-    /// The whole set of a user whose only device this is.
-    pub async fn key_package_set(&self, contact: &IdentifierUri) -> Result<KeyPackageSet> {
-        let slot = self.new_set_slot(contact);
-        assemble_set(vec![self.key_package_set_entry(&slot).await?])
-    }
-
-    /// This device's KeyPackage for a group that a sibling device is in, so that the sibling can
-    /// add it with [`Group::add_own_devices`].
-    pub async fn key_package_for(&self, group: &GroupHandover) -> Result<KeyPackageEntry> {
-        slots::reserve_as_sibling(&self.core.vault, &group.slot, group.group_id)?;
-        let made = self
-            .core
-            .make_key_package(group.slot.clone(), Some(group.group_id))
-            .await?;
-        Ok(made.entry)
-    }
-
     /// Makes a group with this device as its only member.
     pub async fn create_group(&self, settings: GroupSettings) -> Result<Group> {
-        let hub_key = self.core.hub_key().await?;
         for _ in 0..3 {
-            let group_id = GroupId(self.core.entropy.array());
-            let number = self.core.device.user_secret_number()?;
-            let slot = slots::reserve_for_group(
-                &self.core.vault,
-                number,
-                &self.core.hub_domain,
-                group_id,
-            )?;
-            let step = Step::new(self.core.now_s());
-            let site = Site {
-                hub_domain: &self.core.hub_domain,
-                hub_key: &hub_key,
-                group_id,
-                slot,
-            };
-            let (group, request) = self
-                .core
-                .with_tools(|tools| create(tools, &step, site, settings.clone()))?;
-            let answer = self
-                .core
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
-            match outcome(answer)? {
-                Ok(_) => {
-                    self.core.install(group, step).await?;
-                    return Ok(self.at(group_id));
-                }
-                Err(Reject::StaleTime { hub_time_s }) => self.core.learn_time(hub_time_s),
-                Err(Reject::GroupIdTaken) => {}
-                Err(reject) => return Err(ClientError::Refused(reject)),
+            let id = GroupId(self.core.entropy.array());
+            match self.core.create_at(id, settings.clone()).await {
+                Ok(()) => return Ok(self.at(id)),
+                Err(ClientError::Refused(Reject::GroupIdTaken)) => {}
+                Err(error) => return Err(error),
             }
         }
         Err(ClientError::Unreachable)
@@ -184,16 +114,15 @@ impl Client {
         self.join_by_link(link, &Entrance::Open).await
     }
 
-    /// Comes into a connection group as its second user.
-    pub async fn join_connection(&self, link: &InviteLink) -> Result<Group> {
-        self.join_by_link(link, &Entrance::Connection).await
-    }
-
-    async fn join_by_link(&self, link: &InviteLink, entrance: &Entrance) -> Result<Group> {
+    pub(crate) async fn join_by_link(
+        &self,
+        link: &InviteLink,
+        entrance: &Entrance,
+    ) -> Result<Group> {
         if link.hub_domain != self.core.hub_domain {
             return Err(ClientError::OtherHub);
         }
-        let number = self.core.device.user_secret_number()?;
+        let number = self.core.device().user_secret_number()?;
         let slot = slots::reserve_for_group(
             &self.core.vault,
             number,
@@ -205,83 +134,10 @@ impl Client {
             ear_key: link.ear_key.duplicate(),
             group_secret: None,
         };
-        self.enter(link.group_id, slot, generation, entrance).await
-    }
-
-    /// Asks a sibling's consent to come into one of the user's groups.
-    pub fn leaf_request(&self, group: &GroupHandover) -> Result<LeafRequest> {
-        let domain = crate::device::domain_of(&self.credential().user)?;
-        let leaf = self.core.device.leaf(&domain, &group.slot, 0)?;
-        Ok(LeafRequest {
-            group_id: group.group_id,
-            slot: group.slot.clone(),
-            leaf_key: leaf.key.public(),
-        })
-    }
-
-    /// Comes into one of the user's groups with a sibling's consent.
-    pub async fn join_as_new_device(&self, grant: LeafGrant) -> Result<Group> {
-        if grant.hub_domain != self.core.hub_domain {
-            return Err(ClientError::OtherHub);
-        }
-        slots::reserve_as_sibling(&self.core.vault, &grant.slot, grant.group_id)?;
-        let secret = GroupSecret::new(grant.group_secret.duplicate());
-        let generation = GenerationRecord {
-            generation: grant.generation,
-            ear_key: secret.ear_key()?.secret().duplicate(),
-            group_secret: Some(grant.group_secret),
-        };
-        let entrance = Entrance::NewDevice(grant.proof);
-        self.enter(grant.group_id, grant.slot, generation, &entrance)
-            .await
-    }
-
-    async fn enter(
-        &self,
-        id: GroupId,
-        slot: Slot,
-        generation: GenerationRecord,
-        entrance: &Entrance,
-    ) -> Result<Group> {
-        let cell = self.core.cell(id);
-        let _turn = cell.turn.lock().await;
-        match self.core.status(id).await {
-            Ok(GroupStatus::Active | GroupStatus::Recovering | GroupStatus::Halted) => {
-                return Err(ClientError::Inactive(GroupStatus::Active));
-            }
-            Ok(_) | Err(ClientError::NotInGroup) => {}
-            Err(error) => return Err(error),
-        }
-        let step = Step::new(self.core.now_s());
-        let mut state = StateRecord::new(GroupStatus::Joining, 0, 0, step.now_s);
-        state.messages = self.core.kept_messages(id).await;
-        let group = LoadedGroup {
-            keys: KeysRecord {
-                format: FORMAT,
-                hub_domain: self.core.hub_domain.clone(),
-                group_id: id,
-                slot,
-                rotation: 0,
-                rotation_in_flight: None,
-                generations: vec![generation],
-                invite_code: None,
-            },
-            state,
-            provider: Provider::new(self.core.entropy.clone()),
-            mls: None,
-            external: None,
-            saved: Saved::default(),
-        };
-        self.core.install(group, step).await?;
-        match self.core.enter(id, entrance).await {
-            Ok(()) => Ok(self.at(id)),
-            // It is repeated by the next sync.
-            Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
-            Err(error) => {
-                self.core.forget(id).await?;
-                Err(error)
-            }
-        }
+        self.core
+            .enter_group(link.group_id, slot, generation, entrance)
+            .await?;
+        Ok(self.at(link.group_id))
     }
 
     /// Asks the members to add this user: a proposal that any of them may commit. The Welcome
@@ -290,12 +146,16 @@ impl Client {
         if link.hub_domain != self.core.hub_domain {
             return Err(ClientError::OtherHub);
         }
-        let number = self.core.device.user_secret_number()?;
+        let number = self.core.device().user_secret_number()?;
         let domain = &self.core.hub_domain;
         let slot = slots::reserve_for_group(&self.core.vault, number, domain, link.group_id)?;
         let made = self
             .core
-            .make_key_package(slot, Some(link.group_id))
+            .make_key_package(
+                slot,
+                Purpose::Proposed(link.group_id),
+                key_package_lifetime(self.core.now_s()),
+            )
             .await?;
         for attempt in 0..5 {
             let information = self
@@ -340,30 +200,6 @@ impl Client {
         Err(ClientError::Contended)
     }
 
-    /// Certifies a further device and hands it what it needs. Only the device that holds the
-    /// account key can.
-    pub async fn link_device(&self, request: &LinkRequest) -> Result<DeviceHandover> {
-        if request.user != self.credential().user {
-            return Err(ClientError::BadHandover);
-        }
-        let mut groups = Vec::new();
-        for id in self.core.groups() {
-            let handover = self
-                .core
-                .view(id, |group, _| Ok(group_handover(group)))
-                .await?;
-            groups.extend(handover);
-        }
-        Ok(DeviceHandover {
-            user_secrets: self.core.device.user_secret_records(),
-            credential: self
-                .core
-                .device
-                .certify(&request.client, &request.client_key)?,
-            groups,
-        })
-    }
-
     /// Lets a hostile test client change bodies before they are signed.
     #[doc(hidden)]
     pub fn set_request_hook(&self, hook: Option<RequestHook>) {
@@ -378,70 +214,9 @@ fn access(link: &InviteLink) -> sordino_wire::GroupAccess {
     }
 }
 
-pub(crate) fn group_handover(group: &LoadedGroup) -> Option<GroupHandover> {
-    (group.state.status == GroupStatus::Active).then(|| GroupHandover {
-        hub_domain: group.keys.hub_domain.clone(),
-        group_id: group.keys.group_id,
-        slot: group.keys.slot.clone(),
-    })
-}
-
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client(..)")
-    }
-}
-
-/// A device that is not linked to its user yet.
-pub struct NewDevice {
-    config: ClientConfig,
-    entropy: Entropy,
-    vault: crate::vault::Vault,
-    client_key: SigningKey,
-    request: LinkRequest,
-}
-
-impl NewDevice {
-    /// Makes the device's key. Nothing is kept until it is linked.
-    pub async fn new(config: ClientConfig, user: &IdentifierUri) -> Result<Self> {
-        let (vault, entropy) = open_vault(&config)?;
-        let client_key = SigningKey::from_seed(&entropy.array());
-        let request = LinkRequest {
-            user: user.clone(),
-            client: client_uri(user, &entropy)?,
-            client_key: client_key.public(),
-        };
-        Ok(Self {
-            config,
-            entropy,
-            vault,
-            client_key,
-            request,
-        })
-    }
-
-    /// What to show to a device that is there.
-    pub fn link_request(&self) -> &LinkRequest {
-        &self.request
-    }
-
-    /// Becomes a client with what that device handed over.
-    pub async fn accept(self, handover: DeviceHandover) -> Result<(Client, Vec<GroupHandover>)> {
-        let credential = &handover.credential;
-        if credential.user != self.request.user || credential.client != self.request.client {
-            return Err(ClientError::BadHandover);
-        }
-        let device = Device::further(
-            self.client_key,
-            handover.credential,
-            handover.user_secrets,
-            &self.entropy,
-        )?;
-        let core = Core::create(self.config, self.vault, self.entropy, device)?;
-        let client = Client {
-            core: Arc::new(core),
-        };
-        Ok((client, handover.groups))
     }
 }
 

@@ -5,23 +5,31 @@
 
 use crate::clock::{Clock, HubTime};
 use crate::device::Device;
+use crate::devices::DevicesGroup;
+use crate::devices::facts::Facts;
+use crate::devices::shared::load_devices_group;
+use crate::devices::siblings::Asked;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::engine::tools::{Delays, Tools};
 use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, Result, VaultError};
 use crate::events::EventSink;
-use crate::raw::RequestHook;
+use crate::people::book::Book;
+use crate::people::tend::Schedule;
+use crate::raw::{HookContext, RequestHook};
 use crate::records::{
     DEVICE, DeviceRecord, INDEX, IndexRecord, external_name, keys_name, message_name, state_name,
 };
 use crate::transport::{Endpoint, HubAddress, Transport};
 use crate::vault::{Batch, Vault};
 use sordino_wire::{
-    Domain, GroupId, InboxId, Outcome, Reject, RequestBody, ResponseBody, Secret32, SignatureKey,
+    Domain, GroupId, IdentifierUri, InboxId, Outcome, Reject, RequestBody, ResponseBody, Secret32,
+    SignatureKey,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, OnceCell};
@@ -90,26 +98,54 @@ pub(crate) struct Cell {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// When the hub was last asked who the unidentified members are.
     pub(crate) asked_members_s: std::sync::atomic::AtomicU64,
+    /// Whose contradictions the application was told of.
+    told: Mutex<HashSet<IdentifierUri>>,
+}
+
+impl Cell {
+    /// Says whether somebody is named for the first time since this client was opened.
+    pub(crate) fn tell_once(&self, client_pseudonym: &IdentifierUri) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(client_pseudonym.clone())
+    }
 }
 
 /// Everything that a client is.
 pub(crate) struct Core {
     pub(crate) vault: Vault,
     pub(crate) transport: Transport,
-    pub(crate) device: Device,
+    pub(crate) device: RwLock<Arc<Device>>,
+    /// What this user's devices share.
+    pub(crate) facts: Mutex<Facts>,
+    /// The group in which they tell each other.
+    pub(crate) devices_group: Mutex<Option<DevicesGroup>>,
+    /// When leaves were asked for.
+    pub(crate) asked: Asked,
+    /// Whose turn it is to act on what was heard there, to link, to remove.
+    pub(crate) devices_turn: tokio::sync::Mutex<()>,
+    pub(crate) link_turn: tokio::sync::Mutex<()>,
+    pub(crate) removal_turn: tokio::sync::Mutex<()>,
+    /// Whether the application was told that this device was removed.
+    pub(crate) cast_out: AtomicBool,
     pub(crate) entropy: Entropy,
     pub(crate) events: EventSink,
     pub(crate) hub_domain: Domain,
     pub(crate) reading: StreamReading,
     pub(crate) wait_s: u16,
     retry_pause: Duration,
-    delays: Delays,
+    pub(crate) delays: Delays,
     clock: Arc<dyn Clock>,
     hub_time: HubTime,
     hub_key: OnceCell<SignatureKey>,
     hook: RwLock<Option<RequestHook>>,
     cells: Mutex<HashMap<GroupId, Arc<Cell>>>,
     index: Mutex<IndexRecord>,
+    pub(crate) book: Mutex<Book>,
+    pub(crate) schedule: Schedule,
+    /// Whose turn it is to see to what is due between people.
+    pub(crate) people_turn: tokio::sync::Mutex<()>,
+    /// Tells the background task that something is due between people.
+    pub(crate) stir: Notify,
     /// Tells the background task that what it waits for has changed.
     pub(crate) wake: Notify,
 }
@@ -123,23 +159,6 @@ pub(crate) fn open_vault(config: &ClientConfig) -> Result<(Vault, Entropy)> {
 }
 
 impl Core {
-    /// With a device that the vault does not hold yet.
-    pub(crate) fn create(
-        config: ClientConfig,
-        vault: Vault,
-        entropy: Entropy,
-        device: Device,
-    ) -> Result<Self> {
-        if vault.contains(DEVICE)? {
-            return Err(VaultError::Device.into());
-        }
-        let mut batch = Batch::default();
-        batch.put(DEVICE, &device.record())?;
-        batch.put(INDEX, &IndexRecord::default())?;
-        vault.commit(&batch)?;
-        Self::assemble(config, vault, entropy, device)
-    }
-
     /// With the device that the vault holds.
     pub(crate) fn open(config: ClientConfig) -> Result<Self> {
         let (vault, entropy) = open_vault(&config)?;
@@ -150,13 +169,16 @@ impl Core {
         Self::assemble(config, vault, entropy, device)
     }
 
-    fn assemble(
+    pub(crate) fn assemble(
         config: ClientConfig,
         vault: Vault,
         entropy: Entropy,
         device: Device,
     ) -> Result<Self> {
         let index = vault.get(INDEX)?.unwrap_or_default();
+        let book = Book::load(&vault)?;
+        let facts = Facts::load(&vault)?;
+        let devices_group = load_devices_group(&vault)?;
         Ok(Self {
             transport: Transport::new(&config.hub, &config.extra_roots)?,
             hub_domain: config.hub.domain,
@@ -171,20 +193,53 @@ impl Core {
             hook: RwLock::new(None),
             cells: Mutex::new(HashMap::new()),
             index: Mutex::new(index),
+            book: Mutex::new(book),
+            schedule: Schedule::default(),
+            people_turn: tokio::sync::Mutex::new(()),
+            stir: Notify::new(),
             wake: Notify::new(),
             vault,
             entropy,
-            device,
+            device: RwLock::new(Arc::new(device)),
+            facts: Mutex::new(facts),
+            devices_group: Mutex::new(devices_group),
+            asked: Asked::default(),
+            devices_turn: tokio::sync::Mutex::new(()),
+            link_turn: tokio::sync::Mutex::new(()),
+            removal_turn: tokio::sync::Mutex::new(()),
+            cast_out: AtomicBool::new(false),
         })
+    }
+
+    /// This device with its user's secrets, as they are now.
+    pub(crate) fn device(&self) -> Arc<Device> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&device)
     }
 
     pub(crate) fn set_hook(&self, hook: Option<RequestHook>) {
         *self.hook.write().unwrap_or_else(PoisonError::into_inner) = hook;
     }
 
+    fn hook(&self) -> Option<RequestHook> {
+        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner);
+        hook.clone()
+    }
+
     /// The hub's time.
     pub(crate) fn now_s(&self) -> u64 {
         self.hub_time.now_s(self.clock.as_ref())
+    }
+
+    /// How many devices this user has.
+    pub(crate) fn device_count(&self) -> u8 {
+        let devices = self.known_devices().map_or(1, |devices| devices.len());
+        u8::try_from(devices).unwrap_or(u8::MAX)
+    }
+
+    /// What goes into requests.
+    pub(crate) fn floored_time_s(&self) -> u64 {
+        self.hub_time.floored_s(self.clock.as_ref())
     }
 
     pub(crate) fn learn_time(&self, hub_time_s: u64) {
@@ -193,15 +248,11 @@ impl Core {
 
     /// Runs a closure with what it takes to make requests.
     pub(crate) fn with_tools<T>(&self, run: impl FnOnce(&Tools<'_>) -> T) -> T {
-        let hook = self
-            .hook
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let hook = self.hook();
         run(&Tools {
-            device: &self.device,
+            device: &self.device(),
             entropy: &self.entropy,
-            time_s: self.hub_time.floored_s(self.clock.as_ref()),
+            time_s: self.floored_time_s(),
             hook: hook.as_ref(),
             delays: self.delays,
         })
@@ -223,10 +274,11 @@ impl Core {
         let mut group = self.load(&mut place, id)?;
         let before = group.read_stream();
         let mut step = Step::new(self.now_s());
+        step.kind = self.kind_of(id);
         let value = self.with_tools(|tools| change(&mut group, tools, &mut step))?;
         group.wipe_if_over();
         group.save(&mut step.batch)?;
-        self.vault.commit(&step.batch)?;
+        self.conclude(&group, &mut step)?;
         let moved = group.read_stream() != before;
         *place = Some(group);
         drop(place);
@@ -277,6 +329,10 @@ impl Core {
                 index.groups.push(id);
             }
         })?;
+        // Who is there is looked at once the group is known.
+        step.batch = Batch::default();
+        self.share_group(&mut step.batch, &group)?;
+        self.conclude(&group, &mut step)?;
         *place = Some(group);
         drop(place);
         self.events.send_all(step.events);
@@ -333,9 +389,17 @@ impl Core {
     pub(crate) async fn ask(
         &self,
         endpoint: Endpoint,
-        body: RequestBody,
+        mut body: RequestBody,
         wait_s: u16,
     ) -> Result<ResponseBody> {
+        if let Some(hook) = self.hook() {
+            let context = HookContext {
+                group_id: GroupId([0; 16]),
+                leaf_key: None,
+                epoch: 0,
+            };
+            hook(&mut body, &context);
+        }
         let occasion = Occasion {
             hub_domain: &self.hub_domain,
             group_id: GroupId([0; 16]),

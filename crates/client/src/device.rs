@@ -7,12 +7,12 @@ use crate::entropy::Entropy;
 use crate::error::{ClientError, Result, VaultError};
 use crate::records::{DeviceRecord, FORMAT, UserSecretRecord};
 use sordino_crypto::{
-    ClientSecret, SigningKey, Slot, UserSecret, check_client_credential, make_client_credential,
-    make_credential, make_identity_link, sha256,
+    ClientSecret, HpkePrivateKey, SigningKey, Slot, UserSecret, hpke_generate,
+    make_client_credential, make_connection_key, make_credential, make_identity_link, sha256,
 };
 use sordino_wire::{
-    ClientCredential, Digest, Domain, IdentifierUri, IdentityLink, PseudonymousCredential,
-    Secret32, encode,
+    ClientCredential, DeviceTag, Digest, Domain, HpkeKey, IdentifierUri, IdentityLink,
+    PseudonymousCredential, Secret32, SetTag, SignedConnectionKey, encode,
 };
 
 /// One device of a user.
@@ -22,6 +22,7 @@ pub(crate) struct Device {
     client_key: SigningKey,
     credential: ClientCredential,
     account_key: Option<SigningKey>,
+    connection_key: HpkePrivateKey,
 }
 
 /// Everything that a slot gives this device at one rotation.
@@ -44,29 +45,7 @@ impl Device {
             client_key,
             credential,
             account_key: Some(account_key),
-        })
-    }
-
-    /// A further device, with what another one of the user handed over.
-    pub(crate) fn further(
-        client_key: SigningKey,
-        credential: ClientCredential,
-        user_secrets: Vec<UserSecretRecord>,
-        entropy: &Entropy,
-    ) -> Result<Self> {
-        check_client_credential(&credential).map_err(|_| ClientError::BadHandover)?;
-        if credential.signature_key != client_key.public() || user_secrets.is_empty() {
-            return Err(ClientError::BadHandover);
-        }
-        Ok(Self {
-            user_secrets: user_secrets
-                .into_iter()
-                .map(|record| (record.number, UserSecret::new(record.secret)))
-                .collect(),
-            client_secret: ClientSecret::new(Secret32::new(entropy.array())),
-            client_key,
-            credential,
-            account_key: None,
+            connection_key: hpke_generate(&mut entropy.clone())?.0,
         })
     }
 
@@ -87,6 +66,7 @@ impl Device {
             account_key: record
                 .account_key_seed
                 .map(|seed| SigningKey::from_seed(seed.expose())),
+            connection_key: HpkePrivateKey::from_bytes(record.connection_key.expose())?,
         })
     }
 
@@ -102,6 +82,7 @@ impl Device {
                 .account_key
                 .as_ref()
                 .map(|key| Secret32::new(*key.seed())),
+            connection_key: Secret32::new(*self.connection_key.expose()),
         }
     }
 
@@ -126,14 +107,37 @@ impl Device {
         &self.client_key
     }
 
-    /// Certifies a further device.
-    pub(crate) fn certify(
-        &self,
-        client: &IdentifierUri,
-        client_key: &sordino_wire::SignatureKey,
-    ) -> Result<ClientCredential> {
-        let account_key = self.account_key.as_ref().ok_or(ClientError::NoAccountKey)?;
-        crate::handover::certify(&self.credential.user, client, client_key, account_key)
+    /// The key that certifies the devices of this account.
+    pub(crate) fn account_key(&self) -> Result<&SigningKey> {
+        self.account_key.as_ref().ok_or(ClientError::NoAccountKey)
+    }
+
+    /// What opens connection requests, and what they are sealed to.
+    pub(crate) fn connection_key(&self) -> Result<(&HpkePrivateKey, HpkeKey)> {
+        Ok((&self.connection_key, self.connection_key.public()?))
+    }
+
+    /// What others look up.
+    pub(crate) fn signed_connection_key(&self) -> Result<SignedConnectionKey> {
+        Ok(make_connection_key(
+            &self.credential.user,
+            self.account_key()?,
+            &self.connection_key.public()?,
+        )?)
+    }
+
+    /// One of the user secrets.
+    pub(crate) fn user_secret_of(&self, number: u32) -> Result<&UserSecret> {
+        self.user_secrets
+            .iter()
+            .find(|(known, _)| *known == number)
+            .map(|(_, secret)| secret)
+            .ok_or(ClientError::BadHandover)
+    }
+
+    /// What names this device within a key-package set.
+    pub(crate) fn set_device_tag(&self, set_tag: SetTag) -> Result<DeviceTag> {
+        Ok(self.client_secret.set_device_tag(set_tag)?)
     }
 
     /// The number of the newest user secret.
@@ -146,19 +150,7 @@ impl Device {
     }
 
     fn user_secret(&self, slot: &Slot) -> Result<&UserSecret> {
-        let number = match slot {
-            Slot::KeyPackageSet {
-                user_secret_number, ..
-            }
-            | Slot::Group {
-                user_secret_number, ..
-            } => *user_secret_number,
-        };
-        self.user_secrets
-            .iter()
-            .find(|(n, _)| *n == number)
-            .map(|(_, secret)| secret)
-            .ok_or(ClientError::BadHandover)
+        self.user_secret_of(slot.user_secret_number())
     }
 
     /// The leaf of a slot at a rotation.
@@ -219,11 +211,9 @@ mod tests {
         let entropy = Entropy::new(Some([1; 32])).unwrap();
         let user = IdentifierUri::new("mimi://a.example/u/alice").unwrap();
         let first = Device::first(&user, &entropy).unwrap();
-        let key = SigningKey::from_seed(&entropy.array());
-        let client = client_uri(&user, &entropy).unwrap();
-        let credential = first.certify(&client, &key.public()).unwrap();
-        let second =
-            Device::further(key, credential, first.user_secret_records(), &entropy).unwrap();
+        let mut record = first.record();
+        record.client_secret = Secret32::new(entropy.array());
+        let second = Device::load(record).unwrap();
         let domain = Domain::new("hub.example").unwrap();
         let slot = Slot::Group {
             user_secret_number: 0,

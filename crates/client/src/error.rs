@@ -3,7 +3,7 @@
 //! Invariant: no text names a group, a user, a stream or a key.
 
 use sordino_crypto::CryptoError;
-use sordino_wire::Reject;
+use sordino_wire::{AccountReject, Reject};
 
 /// Why an operation did not happen, or is not known to have happened.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +48,58 @@ pub enum ClientError {
     /// A slot was used before; it must never serve twice.
     #[error("this slot was used before")]
     SlotUsed,
+    /// The account world refused; nothing changed.
+    #[error("{}", what_to_do(.0))]
+    AccountRefused(AccountReject),
+    /// The person is in the group.
+    #[error("this person is in the group already")]
+    AlreadyMember,
+    /// There is no connection with this person, or it is not complete.
+    #[error(
+        "you are not connected with this person: send a connection request, or wait for the answer"
+    )]
+    NotConnected,
+    /// There is such a contact, or such a request, already.
+    #[error("you are connected with this person already")]
+    AlreadyConnected,
+    /// This user is blocked here.
+    #[error("you have blocked this person; unblock first")]
+    Blocked,
+    /// One cannot connect with oneself.
+    #[error("this is your own handle")]
+    Oneself,
+    /// The connection request is not there, or not any more.
+    #[error("there is no such request any more")]
+    NoSuchRequest,
+    /// The group of a connection request is not that of the person who asks, or holds others.
+    #[error("the identity in the group is not that of the person who asks; nothing was accepted")]
+    IdentityMismatch,
+    /// No key-package set of this person is left, and the group has no invites.
+    #[error(
+        "this person cannot be added just now: no key package is left, and this group admits nobody by invite; try again once they were online"
+    )]
+    PoolEmpty,
+    /// The person's key packages are not usable with this client, or not really theirs.
+    #[error("this person's key packages are not usable here; ask them to update their client")]
+    UnusableKeyPackages,
     /// The device's account key is elsewhere.
     #[error("only the device that holds the account key can do this")]
     NoAccountKey,
+    /// The code of a new device is mistyped or cut short.
+    #[error("this is not a link code; copy the whole of it")]
+    BadLinkCode,
+    /// The code was good once.
+    #[error("the link code is too old, or was used; show a new one on the new device")]
+    LinkCodeExpired,
+    /// The new device did not answer.
+    #[error("the new device did not answer; is it still waiting?")]
+    LinkUnanswered,
+    /// The account has no such device.
+    #[error("the account has no such device")]
+    NoSuchDevice,
+    /// Another device is being removed.
+    #[error("another device is being removed; that comes first")]
+    RemovalUnderWay,
     /// The vault cannot be read or written.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -63,6 +112,25 @@ pub enum ClientError {
     /// MLS refused an operation, or its state is unusable.
     #[error("MLS: {0}")]
     Mls(&'static str),
+}
+
+/// A refusal of the account world, and what a person can do about it.
+fn what_to_do(reject: &AccountReject) -> String {
+    let advice = match reject {
+        AccountReject::HandleTaken => "choose another one",
+        AccountReject::InvitationInvalid => "ask the provider for a new invitation",
+        AccountReject::ProofOfWorkInvalid => "register again",
+        AccountReject::OtherAdmission => {
+            "it wants an invitation where work was offered, or the other way round, or registers nobody"
+        }
+        AccountReject::BadAuthentication => {
+            "this device may have been removed, or the account deleted"
+        }
+        AccountReject::LimitReached { .. } => "remove a device first",
+        AccountReject::UnsupportedVersion { .. } => "update this client",
+        _ => return reject.to_string(),
+    };
+    format!("{reject}: {advice}")
 }
 
 /// What an application can do about an error.
@@ -90,6 +158,10 @@ impl ClientError {
                 Reject::RateLimited { retry_after_s } | Reject::Unavailable { retry_after_s },
             ) => Advice::RetryAfter(*retry_after_s),
             Self::Refused(Reject::AwaitingConfirmation) => Advice::RetryAfter(5),
+            Self::AccountRefused(
+                AccountReject::RateLimited { retry_after_s }
+                | AccountReject::Unavailable { retry_after_s },
+            ) => Advice::RetryAfter(*retry_after_s),
             Self::Inactive(_) | Self::Vault(_) => Advice::GiveUp,
             _ => Advice::Change,
         }

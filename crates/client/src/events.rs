@@ -3,6 +3,7 @@
 //! Invariant: an event is sent after the state it tells of is durable; who listens late finds the
 //! same facts in [`crate::Group::messages`] and [`crate::Group::members`].
 
+use crate::people::requests::RequestId;
 use sordino_rules::Operation;
 use sordino_wire::{Digest, GroupId, IdentifierUri};
 use tokio::sync::broadcast;
@@ -19,6 +20,28 @@ pub struct Person {
     pub client_pseudonym: IdentifierUri,
     /// Who it really is, proven by its identity entry; `None` while unidentified.
     pub identity: Option<Identity>,
+    /// What that identity is worth to this user.
+    pub standing: Standing,
+}
+
+/// What an identity is worth: which account key stands behind it, and since when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// There is none, or the room shows none.
+    #[default]
+    Unidentified,
+    /// This user itself.
+    Own,
+    /// A connected contact, under the account key that was looked up and confirmed.
+    Contact,
+    /// Under the same account key as before, in another group.
+    Known,
+    /// Seen for the first time: the name is the group's word alone.
+    Claimed,
+    /// Under an account key that this user has replaced since: a device that may have been lost.
+    Outdated,
+    /// Under another account key than the one that is known for this name.
+    Conflict,
 }
 
 /// A verified identity.
@@ -84,6 +107,11 @@ pub enum Evidence {
         /// Whose leaf.
         member: Person,
     },
+    /// An identity entry names another user than those of the same pseudonym.
+    MixedIdentities {
+        /// Whose leaf.
+        member: Person,
+    },
     /// A commit that MLS refuses to process, from this member's view.
     Unprocessable {
         /// SHA-256 of the commit's MLSMessage.
@@ -111,6 +139,59 @@ pub enum Evidence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
+    /// Somebody asks for a connection: see [`crate::Client::connection_requests`].
+    ConnectionRequested {
+        /// Names the request.
+        id: RequestId,
+    },
+    /// A contact is inside: names are verified on this side, and both can talk.
+    Connected {
+        /// Who.
+        user: IdentifierUri,
+        /// The group that both share.
+        group: GroupId,
+    },
+    /// A contact is not in the shared group any more.
+    Disconnected {
+        /// Who.
+        user: IdentifierUri,
+    },
+    /// Somebody else than the person who was asked came in, and is removed; the person is asked
+    /// anew.
+    ConnectionIntruder {
+        /// Who was asked.
+        user: IdentifierUri,
+        /// Who came, if that can be said.
+        intruder: Person,
+    },
+    /// A contact asks this user into a group: see [`crate::Client::invites`].
+    Invited {
+        /// Who.
+        user: IdentifierUri,
+        /// Into which group.
+        group: GroupId,
+    },
+    /// Somebody appears under another account key than the one that is known for this name.
+    IdentityConflict {
+        /// In which group.
+        group: GroupId,
+        /// Who.
+        person: Person,
+    },
+    /// Somebody has another account key from now on, and the former one has signed for it.
+    AccountKeyChanged {
+        /// Who.
+        user: IdentifierUri,
+    },
+    /// A key-package set of a contact could not be used: it was passed over.
+    UnusableKeyPackages {
+        /// Whose.
+        user: IdentifierUri,
+    },
+    /// This device was removed from the account by another one, and is of no use any more.
+    DeviceRemoved,
+    /// A Welcome was refused, since it did not come from the contact for whom its KeyPackage was.
+    WelcomeRefused,
     /// This device is in a group now.
     Joined {
         /// Which.
@@ -204,6 +285,35 @@ pub enum Event {
     },
     /// The listener was too slow and missed that many events.
     Lagged(u64),
+}
+
+impl Event {
+    /// Everybody whom the event names.
+    pub(crate) fn people_mut(&mut self) -> Option<(GroupId, &mut Person)> {
+        match self {
+            Self::Message { group, message } => Some((*group, &mut message.sender)),
+            Self::Committed {
+                group,
+                by: Some(person),
+                ..
+            }
+            | Self::IdentityConflict { group, person } => Some((*group, person)),
+            Self::Evidence {
+                group,
+                evidence:
+                    Evidence::WrongKeys {
+                        committer: member, ..
+                    }
+                    | Evidence::BadIdentityEntry { member }
+                    | Evidence::MixedIdentities { member }
+                    | Evidence::Reported {
+                        member: Some(member),
+                        ..
+                    },
+            } => Some((*group, member)),
+            _ => None,
+        }
+    }
 }
 
 /// The sending side.

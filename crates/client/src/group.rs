@@ -3,27 +3,21 @@
 //! Invariant: a method that changes the group returns when the change is durable at the hub and
 //! merged here, or with an error that says what became of it.
 
-use crate::client::{grant, group_handover};
 use crate::core::Core;
-use crate::engine::plan::{Plan, check_entry};
+use crate::engine::plan::Plan;
 use crate::engine::roster::resolve;
 use crate::engine::send::message_of;
+use crate::engine::state::GroupKind;
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Message, Person};
-use crate::handover::{GroupHandover, LeafGrant, LeafRequest};
-use crate::key_packages::pseudonym_of;
 use crate::records::{MessageRecord, Trouble, message_name};
-use sordino_crypto::sha256;
-use sordino_wire::{
-    Digest, GroupId, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry, KeyPackageSet,
-    LeafOperation, PolicySummary,
-};
+use sordino_wire::{Bytes, GroupId, IdentifierUri, InviteLink, MemberContent, PolicySummary};
 use std::sync::Arc;
 
 /// A group of this device. Clones are the same group.
 #[derive(Clone)]
 pub struct Group {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     id: GroupId,
 }
 
@@ -72,14 +66,21 @@ impl Group {
 
     /// The members, with the identities that are proven.
     pub async fn members(&self) -> Result<Vec<Person>> {
-        self.core.view(self.id, |group, _| group.people()).await
+        let mut people = self.core.view(self.id, |group, _| group.people()).await?;
+        for person in &mut people {
+            self.core.weigh(self.id, person)?;
+        }
+        Ok(people)
     }
 
     /// This device as the members see it.
     pub async fn own(&self) -> Result<Person> {
-        self.core
+        let mut own = self
+            .core
             .view(self.id, |group, _| group.person(&group.own_credential()?))
-            .await
+            .await?;
+        self.core.weigh(self.id, &mut own)?;
+        Ok(own)
     }
 
     /// A value that is equal for all members of an epoch whom the hub did not separate. Members
@@ -102,10 +103,36 @@ impl Group {
         for number in (from..count).take(max) {
             let name = message_name(self.id, number);
             if let Some(record) = self.core.vault.get::<MessageRecord>(&name)? {
-                messages.push(message_of(number, record));
+                let mut message = message_of(number, record);
+                self.core.weigh(self.id, &mut message.sender)?;
+                messages.push(message);
             }
         }
         Ok(messages)
+    }
+
+    /// How many messages this device has kept.
+    pub async fn message_count(&self) -> Result<u64> {
+        self.core
+            .view(self.id, |group, _| Ok(group.state.messages))
+            .await
+    }
+
+    /// The contents of this device's own messages that the stream has not given back yet, in the
+    /// order in which they were sent.
+    pub async fn outgoing(&self) -> Result<Vec<Vec<u8>>> {
+        self.core
+            .view(self.id, |group, _| {
+                let contents =
+                    group.state.outbox.iter().map(|outgoing| {
+                        match sordino_wire::exact(outgoing.content.as_slice()) {
+                            Ok(MemberContent::Application(content)) => Some(content.into_vec()),
+                            _ => None,
+                        }
+                    });
+                Ok(contents.flatten().collect())
+            })
+            .await
     }
 
     /// Whether something of this device is still on its way to the hub.
@@ -123,36 +150,18 @@ impl Group {
 
     /// Sends a message. When this returns, the hub has it durably; after `Unreachable`, the next
     /// sync goes on trying with the same bytes.
+    /// In the group of a connection, nothing is sent before the contact is verified.
     pub async fn send(&self, content: &[u8]) -> Result<()> {
-        self.core.send(self.id, content).await
+        if let GroupKind::Connection(None) = self.core.kind_of(self.id) {
+            return Err(ClientError::NotConnected);
+        }
+        let content = MemberContent::Application(Bytes::new(content.to_vec())?);
+        self.core.send(self.id, &content).await
     }
 
     /// Reads the stream to its end.
     pub async fn catch_up(&self) -> Result<()> {
         self.core.catch_up(self.id).await
-    }
-
-    /// Adds users with all the devices in their sets.
-    pub async fn add_users(&self, sets: Vec<KeyPackageSet>) -> Result<()> {
-        let mut entries = Vec::new();
-        for set in sets {
-            for entry in set.entries.into_vec() {
-                if pseudonym_of(&entry)? != set.user_pseudonym {
-                    return Err(ClientError::BadHandover);
-                }
-                entries.push(entry);
-            }
-        }
-        let crypto = openmls_rust_crypto::RustCrypto::default();
-        for entry in &entries {
-            check_entry(entry, &crypto, self.core.now_s())?;
-        }
-        self.commit(&Plan::AddUsers(entries)).await
-    }
-
-    /// Adds further devices of this user.
-    pub async fn add_own_devices(&self, entries: Vec<KeyPackageEntry>) -> Result<()> {
-        self.commit(&Plan::AddOwnDevices(entries)).await
     }
 
     /// Removes users, by pseudonym, with all their devices.
@@ -206,44 +215,12 @@ impl Group {
 
     /// Admits by invite from now on, with a new code; former links are useless.
     pub async fn open_invites(&self) -> Result<()> {
-        let code = Digest(self.core.entropy.array());
-        let mut policy = self.policy().await?;
-        policy.join = JoinRule::Invite;
-        policy.invite_code_hash = Some(sha256(code.as_ref()));
-        self.commit(&Plan::ChangePolicy {
-            policy: Box::new(policy),
-            invite_code: Some(code),
-        })
-        .await
+        self.core.renew_invites(self.id).await
     }
 
     /// A link for somebody to come in. It is useless after the next removal.
     pub async fn invite_link(&self) -> Result<InviteLink> {
-        self.core
-            .view(self.id, |group, _| {
-                group.require_active()?;
-                let policy = group.policy()?;
-                let code = match policy.join {
-                    JoinRule::Closed => return Err(ClientError::NoInvite),
-                    JoinRule::Open | JoinRule::Connection => None,
-                    JoinRule::Invite => {
-                        let code = group.keys.invite_code.ok_or(ClientError::NoInvite)?;
-                        if Some(sha256(code.as_ref())) != policy.invite_code_hash {
-                            return Err(ClientError::NoInvite);
-                        }
-                        Some(code)
-                    }
-                };
-                let current = group.current()?;
-                Ok(InviteLink {
-                    hub_domain: group.domain().clone(),
-                    group_id: group.id(),
-                    generation: current.generation,
-                    ear_key: current.ear_key.duplicate(),
-                    code,
-                })
-            })
-            .await
+        self.core.invite_link(self.id).await
     }
 
     /// Leaves: proposes to be removed, which the next commit of another member must contain.
@@ -367,30 +344,11 @@ impl Group {
             .await
     }
 
-    /// What a further device of this user needs to come in.
-    pub async fn handover(&self) -> Result<GroupHandover> {
-        self.core
-            .view(self.id, |group, _| {
-                group_handover(group).ok_or(ClientError::Inactive(group.state.status))
-            })
-            .await
-    }
-
-    /// Consents to another device of this user coming in by itself.
-    pub async fn grant_leaf(&self, request: &LeafRequest) -> Result<LeafGrant> {
-        self.core
-            .view(self.id, |group, tools| {
-                group.require_active()?;
-                if request.group_id != group.id() || request.slot != group.keys.slot {
-                    return Err(ClientError::BadHandover);
-                }
-                let leaf = group.leaf(tools.device)?;
-                let index = group.own_index()?;
-                let operation = LeafOperation::ExternalJoin;
-                let proof = group.leaf_proof(operation, &request.leaf_key, &leaf, index)?;
-                grant(group, request, proof)
-            })
-            .await
+    /// The client whose group this is.
+    pub fn client(&self) -> crate::Client {
+        crate::Client {
+            core: Arc::clone(&self.core),
+        }
     }
 
     async fn commit(&self, plan: &Plan) -> Result<()> {

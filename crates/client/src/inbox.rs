@@ -9,7 +9,9 @@ use crate::engine::welcome::{Arrival, join, open_welcome_object, references, wel
 use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Event, Evidence};
-use crate::records::{FORMAT, InboxRecord, KeyPackageRecord, inbox_name, key_package_name};
+use crate::records::{
+    FORMAT, InboxRecord, KeyPackageRecord, Purpose, inbox_name, key_package_name,
+};
 use crate::transport::Endpoint;
 use crate::vault::Batch;
 use sordino_crypto::{hpke_generate, inbox_id, open_inbox_delivery};
@@ -155,6 +157,10 @@ impl Core {
                 let used = self.take_answer(group, question, &key_object).await?;
                 Ok(if used { Taken::Served } else { Taken::Done })
             }
+            Some(InboxDelivery::Deposit(contents)) => {
+                self.take_deposit(id, contents.as_slice())?;
+                Ok(Taken::Done)
+            }
             None => Ok(Taken::Done),
         }
     }
@@ -167,6 +173,14 @@ impl Core {
             return Ok(Taken::Done);
         };
         if object.hub_domain != self.hub_domain || self.is_inside(object.group_id).await? {
+            return Ok(Taken::Done);
+        }
+        if !self.is_expected(&key_package.purpose, &object) {
+            // The giver may have another account key, of which the connection tells.
+            self.hear_of(&key_package.purpose).await?;
+        }
+        if !self.is_expected(&key_package.purpose, &object) {
+            self.events.send_all(vec![Event::WelcomeRefused]);
             return Ok(Taken::Done);
         }
         let Some(membership) = self.welcome_information(&key_package, &object).await? else {
@@ -196,7 +210,40 @@ impl Core {
         group.state.messages = self.kept_messages(group_id).await;
         step.batch.delete(key_package_name(&reference));
         self.install(group, step).await?;
+        if let Purpose::Contact(contact) = &key_package.purpose {
+            // A set of that pool is gone.
+            self.fill_soon(contact);
+            self.people_moved();
+        }
         Ok(Taken::Served)
+    }
+
+    async fn hear_of(&self, purpose: &Purpose) -> Result<()> {
+        match purpose {
+            Purpose::Contact(user) => self.hear_contact(user).await,
+            Purpose::Proposed(_) | Purpose::Sibling(_) => Ok(()),
+        }
+    }
+
+    /// Whether a Welcome comes from somebody whom this user has let in so far: the contact whose
+    /// pool the KeyPackage was in, an own device, or whoever answers to a request of this user.
+    fn is_expected(&self, purpose: &Purpose, object: &GroupKeyObject) -> bool {
+        let giver = &object.giver_credential;
+        match purpose {
+            Purpose::Contact(user) => self.book().get(user).is_some_and(|contact| {
+                contact.is_connected()
+                    && giver.user == *user
+                    && giver.account_key == contact.account_key
+            }),
+            Purpose::Proposed(group) => object.group_id == *group,
+            Purpose::Sibling(group) => {
+                let device = self.device();
+                let own = device.credential();
+                object.group_id == *group
+                    && giver.user == own.user
+                    && giver.account_key == own.account_key
+            }
+        }
     }
 
     fn key_package_for(&self, bytes: &[u8]) -> Result<Option<(Digest, KeyPackageRecord)>> {
@@ -234,8 +281,9 @@ impl Core {
         key_package: &KeyPackageRecord,
         object: &GroupKeyObject,
     ) -> Result<Option<Membership>> {
-        let domain = crate::device::domain_of(&self.device.credential().user)?;
-        let leaf = self.device.leaf(&domain, &key_package.slot, 0)?;
+        let device = self.device();
+        let domain = crate::device::domain_of(&device.credential().user)?;
+        let leaf = device.leaf(&domain, &key_package.slot, 0)?;
         let secret = sordino_crypto::GroupSecret::new(object.group_secret.duplicate());
         for _ in 0..3 {
             let body = RequestBody::WelcomeInformation(WelcomeInformationRequest {

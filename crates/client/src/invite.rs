@@ -1,10 +1,56 @@
-//! Owns the text form of an invite link.
+//! Owns invite links: making them, and their text form.
 //!
 //! Invariant: it is as secret as the room's public state; it never goes into an error or a log.
 
+use crate::core::Core;
+use crate::engine::plan::Plan;
 use crate::error::{ClientError, Result};
-use sordino_wire::{InviteLink, encode, exact};
+use sordino_crypto::sha256;
+use sordino_wire::{Digest, GroupId, InviteLink, JoinRule, encode, exact};
 use zeroize::Zeroizing;
+
+impl Core {
+    /// Admits by invite from now on, with a new code.
+    pub(crate) async fn renew_invites(&self, id: GroupId) -> Result<()> {
+        let code = Digest(self.entropy.array());
+        let mut policy = self.view(id, |group, _| group.policy()).await?;
+        policy.join = JoinRule::Invite;
+        policy.invite_code_hash = Some(sha256(code.as_ref()));
+        let plan = Plan::ChangePolicy {
+            policy: Box::new(policy),
+            invite_code: Some(code),
+        };
+        self.commit(id, &plan).await
+    }
+
+    /// A link for somebody to come in.
+    pub(crate) async fn invite_link(&self, id: GroupId) -> Result<InviteLink> {
+        self.view(id, |group, _| {
+            group.require_active()?;
+            let policy = group.policy()?;
+            let code = match policy.join {
+                JoinRule::Closed => return Err(ClientError::NoInvite),
+                JoinRule::Open | JoinRule::Connection => None,
+                JoinRule::Invite => {
+                    let code = group.keys.invite_code.ok_or(ClientError::NoInvite)?;
+                    if Some(sha256(code.as_ref())) != policy.invite_code_hash {
+                        return Err(ClientError::NoInvite);
+                    }
+                    Some(code)
+                }
+            };
+            let current = group.current()?;
+            Ok(InviteLink {
+                hub_domain: group.domain().clone(),
+                group_id: group.id(),
+                generation: current.generation,
+                ear_key: current.ear_key.duplicate(),
+                code,
+            })
+        })
+        .await
+    }
+}
 
 const PREFIX: &str = "sordino-invite:";
 

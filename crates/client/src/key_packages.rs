@@ -1,66 +1,24 @@
-//! Owns key-package sets: what a user's devices make so that others can add them.
+//! Owns KeyPackages: what a device makes so that others can add it.
 //!
-//! Invariant: private parts and inbox are durable before the public part leaves the device; every
-//! entry of a set has the same user pseudonym, that of a slot used nowhere else.
+//! Invariant: private parts and inbox are durable before the public part leaves the device; who may
+//! answer to a KeyPackage is kept with it.
 
 use crate::core::{Core, outcome};
 use crate::device::domain_of;
 use crate::error::{ClientError, Result, mls};
 use crate::inbox::NewInbox;
 use crate::mls::{Provider, credential_with_key, signer};
-use crate::records::{FORMAT, KeyPackageRecord, key_package_name};
-use crate::slots;
+use crate::records::{FORMAT, KeyPackageRecord, Purpose, key_package_name};
 use crate::transport::Endpoint;
 use crate::vault::Batch;
-use openmls::prelude::{KeyPackage, MlsMessageOut};
+use openmls::prelude::{KeyPackage, Lifetime, MlsMessageOut};
 use sordino_crypto::{Slot, sha256};
-use sordino_rules::{CIPHERSUITE, capabilities, key_package_lifetime};
+use sordino_rules::{CIPHERSUITE, capabilities};
 use sordino_wire::{
-    Bytes, GroupId, IdentifierUri, InboxAddress, KeyPackageEntry, KeyPackageSet, List, OpenInbox,
-    PseudonymousCredential, RequestBody, Secret32, encode, exact,
+    Bytes, IdentifierUri, InboxAddress, KeyPackageEntry, OpenInbox, PseudonymousCredential,
+    RequestBody, Secret32, encode, exact,
 };
-use tls_codec::{Serialize as _, TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
-
-/// Which set: equal on all devices of a user, used for one group.
-#[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-pub struct SetSlot {
-    /// The pool, random.
-    pub pool: [u8; 16],
-    /// Whom the set is for.
-    pub contact: IdentifierUri,
-    /// Grows when the contact is blocked.
-    pub contact_generation: u32,
-    /// The set within its pool.
-    pub counter: u64,
-}
-
-impl SetSlot {
-    fn slot(&self, user_secret_number: u32) -> Slot {
-        Slot::KeyPackageSet {
-            user_secret_number,
-            pool: self.pool,
-            contact: self.contact.clone(),
-            contact_generation: self.contact_generation,
-            counter: self.counter,
-        }
-    }
-}
-
-/// Puts the entries of one user's devices together.
-pub fn assemble_set(entries: Vec<KeyPackageEntry>) -> Result<KeyPackageSet> {
-    let mut user: Option<IdentifierUri> = None;
-    for entry in &entries {
-        let pseudonym = pseudonym_of(entry)?;
-        match &user {
-            Some(known) if known != &pseudonym => return Err(ClientError::BadHandover),
-            _ => user = Some(pseudonym),
-        }
-    }
-    Ok(KeyPackageSet {
-        user_pseudonym: user.ok_or(ClientError::BadHandover)?,
-        entries: List::new(entries)?,
-    })
-}
+use tls_codec::{Serialize as _, VLBytes};
 
 /// The user pseudonym in an entry, as it says.
 pub(crate) fn pseudonym_of(entry: &KeyPackageEntry) -> Result<IdentifierUri> {
@@ -82,22 +40,17 @@ pub(crate) struct Made {
 }
 
 impl Core {
-    /// This device's entry of a set.
-    pub(crate) async fn key_package_entry(&self, set: &SetSlot) -> Result<KeyPackageEntry> {
-        let slot = set.slot(self.device.user_secret_number()?);
-        slots::reserve(&self.vault, &slot)?;
-        Ok(self.make_key_package(slot, None).await?.entry)
-    }
-
     /// Makes a KeyPackage for a reserved slot, with an inbox of its own.
     pub(crate) async fn make_key_package(
         &self,
         slot: Slot,
-        proposed: Option<GroupId>,
+        purpose: Purpose,
+        lifetime: Lifetime,
     ) -> Result<Made> {
-        let domain = domain_of(&self.device.credential().user)?;
-        let leaf = self.device.leaf(&domain, &slot, 0)?;
-        let (key_package, record) = self.private_parts(&leaf, slot, proposed)?;
+        let device = self.device();
+        let domain = domain_of(&device.credential().user)?;
+        let leaf = device.leaf(&domain, &slot, 0)?;
+        let (key_package, record) = self.private_parts(&leaf, slot, purpose, lifetime)?;
         let mut inbox = self.new_inbox()?;
         let mut batch = Batch::default();
         let reference = key_package
@@ -115,7 +68,7 @@ impl Core {
         Ok(Made {
             entry: KeyPackageEntry {
                 key_package: Bytes::new(bytes)?,
-                link: self.device.link(&leaf.credential)?,
+                link: device.link(&leaf.credential)?,
                 inbox: self.address(&inbox),
             },
             key: leaf.key,
@@ -127,12 +80,13 @@ impl Core {
         &self,
         leaf: &crate::device::Leaf,
         slot: Slot,
-        proposed: Option<GroupId>,
+        purpose: Purpose,
+        lifetime: Lifetime,
     ) -> Result<(KeyPackage, KeyPackageRecord)> {
         let provider = Provider::new(self.entropy.clone());
         let bundle = KeyPackage::builder()
             .leaf_node_capabilities(capabilities())
-            .key_package_lifetime(key_package_lifetime(self.now_s()))
+            .key_package_lifetime(lifetime)
             .build(
                 CIPHERSUITE,
                 &provider,
@@ -152,7 +106,7 @@ impl Core {
             storage: provider.dump(),
             init_private_key: Secret32::new(init),
             init_public_key: VLBytes::new(key_package.hpke_init_key().as_slice().to_vec()),
-            proposed,
+            purpose,
         };
         Ok((key_package, record))
     }
@@ -171,8 +125,9 @@ impl Core {
             inbox_id: inbox.id,
             hpke_key: inbox.public_key.clone(),
             last_day: inbox.record.last_day,
+            deposit_hash: None,
         });
-        let answer = self.ask(Endpoint::Inboxes, body, 0).await?;
+        let answer = self.ask(Endpoint::InboxOnce, body, 0).await?;
         outcome(answer)?.map_err(ClientError::Refused).map(|_| ())
     }
 }

@@ -88,7 +88,7 @@ impl Core {
     ) -> Result<KeyQuestion> {
         let mut rng = self.entropy.clone();
         let (private_key, hpke_key) = hpke_generate(&mut rng)?;
-        let leaf = group.leaf(&self.device)?;
+        let leaf = group.leaf(&self.device())?;
         let address = self.address(inbox);
         let tbs = KeyQuestionTbs {
             hub_domain: group.domain().clone(),

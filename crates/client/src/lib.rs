@@ -1,4 +1,4 @@
-//! The client library: users, devices, groups, streams (design page 3.6).
+//! The client library: accounts, people, groups, streams (design pages 3.6 and 5).
 //!
 //! Owns: the secrets of one device, its groups' MLS state, what it sends and what it receives.
 //! Invariant: nothing is believed because a hub says so; nothing is sent that is not durable here
@@ -9,7 +9,9 @@
 //! [`Client::sync_once`] does one round. What happens is told by [`Client::events`].
 //!
 //! ```
-//! use sordino_client::{Client, ClientConfig, GroupSettings, HubAddress, IdentifierUri};
+//! use sordino_client::{
+//!     Client, ClientConfig, Delays, GroupSettings, Handle, HubAddress, Invited, RegisterWith,
+//! };
 //! use sordino_server::{Server, ServerConfig};
 //!
 //! # type Failure = Box<dyn std::error::Error>;
@@ -21,41 +23,52 @@
 //!     url: format!("http://{}", hub.local_addr()),
 //!     domain: hub.domain().clone(),
 //! };
-//! let uri = |name: &str| {
-//!     IdentifierUri::new(format!("mimi://{}/u/{name}", hub.domain().as_str()))
-//! };
 //!
-//! // A user is a vault with a key that the application keeps.
-//! let config = ClientConfig::new(folder.path().join("alice"), [1; 32], address.clone());
-//! let alice = Client::create_user(config, &uri("alice")?).await?;
-//! let config = ClientConfig::new(folder.path().join("bob"), [2; 32], address);
-//! let bob = Client::create_user(config, &uri("bob")?).await?;
+//! // A device is a vault with a key that the application keeps; a user is a handle at a provider.
+//! let mut config = ClientConfig::new(folder.path().join("alice"), [1; 32], address.clone());
+//! # config.delays = Delays::none();
+//! let alice = Client::register(config, &Handle::from_input("alice")?, RegisterWith::work()).await?;
+//! let mut config = ClientConfig::new(folder.path().join("bob"), [2; 32], address);
+//! # config.delays = Delays::none();
+//! let bob = Client::register(config, &Handle::from_input("bob")?, RegisterWith::work()).await?;
 //!
-//! // Bob hands alice a key-package set; she makes a group and adds him.
-//! let set = bob.key_package_set(&uri("alice")?).await?;
-//! let group = alice.create_group(GroupSettings::closed()).await?;
-//! group.add_users(vec![set]).await?;
+//! // Alice asks for a connection; bob sees who asks, compares fingerprints, and says yes.
+//! alice.connect(&Handle::from_input("bob")?).await?;
+//! bob.sync_once().await?; // `bob.run()` would do this by itself
+//! let requests = bob.connection_requests().await?;
+//! let request = requests.first().ok_or("nobody asks")?;
+//! assert_eq!(request.fingerprint, alice.fingerprint()?);
+//! let contact = bob.accept(request.id).await?;
+//!
+//! // Both are in a group of their own now.
+//! let group = contact.group.ok_or("no group")?;
 //! group.send(b"con sordino").await?;
-//!
-//! // Bob finds his Welcome and the message. `bob.run()` would do this by itself.
-//! bob.sync_once().await?;
-//! let at_bob = bob.group(group.id()).await?;
-//! let messages = at_bob.messages(0, 10).await?;
+//! # for _ in 0..2 { alice.sync_once().await?; bob.sync_once().await?; }
+//! alice.sync_once().await?;
+//! let contact = alice.contact(&bob.credential().user).await?;
+//! let messages = contact.group.ok_or("no group")?.messages(0, 10).await?;
 //! let message = messages.first().ok_or("no message")?;
 //! assert_eq!(message.content, b"con sordino");
-//! let sender = message.sender.identity.as_ref().ok_or("unidentified")?;
-//! assert_eq!(sender.user, uri("alice")?);
+//!
+//! // And bring each other into further groups.
+//! let room = alice.create_group(GroupSettings::closed()).await?;
+//! let invited = room.invite(&bob.credential().user).await?;
+//! assert_eq!(invited, Invited::Added);
+//! bob.sync_once().await?;
+//! assert_eq!(bob.groups().len(), 1);
 //! # hub.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```
 
+mod arrive;
 #[cfg(feature = "audit")]
 mod audit;
 mod client;
 mod clock;
 mod core;
 mod device;
+mod devices;
 mod drive;
 mod duties;
 mod engine;
@@ -70,7 +83,9 @@ mod invite;
 mod key_packages;
 mod key_request;
 mod mls;
+mod notes;
 mod outbox;
+mod people;
 #[doc(hidden)]
 pub mod raw;
 mod records;
@@ -81,20 +96,26 @@ mod sync;
 mod transport;
 mod vault;
 
-pub use client::{Client, NewDevice};
+pub use client::Client;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use core::{ClientConfig, StreamReading};
+pub use devices::linking::Linking;
 pub use engine::tools::Delays;
 pub use error::{Advice, ClientError, GroupStatus, Result, VaultError};
-pub use events::{Event, EventStream, Evidence, Identity, Message, Person, Recovery};
+pub use events::{Event, EventStream, Evidence, Identity, Message, Person, Recovery, Standing};
 pub use group::{Group, Inspection};
-pub use handover::{DeviceHandover, GroupHandover, LeafGrant, LeafRequest, LinkRequest};
 pub use invite::{link_from_text, link_to_text};
-pub use key_packages::{SetSlot, assemble_set};
+pub use notes::{MAX_LABEL_BYTES, MAX_NOTE_BYTES};
+pub use people::contact::{Contact, ContactState};
+pub use people::invites::{InviteInfo, Invited};
+pub use people::look_up::Found;
+pub use people::register::{AccountInfo, RegisterWith};
+pub use people::requests::{ConnectionRequestInfo, RequestId};
+pub use people::work::{OnWork, WorkProgress};
 pub use settings::GroupSettings;
 pub use sordino_rules::Operation;
 pub use sordino_wire::{
-    Domain, GroupId, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry, KeyPackageSet,
+    AccountReject, Domain, GroupId, Handle, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry,
     Permission, PolicySummary, Reject,
 };
 pub use transport::HubAddress;

@@ -6,14 +6,14 @@
 use crate::core::{Core, outcome};
 use crate::error::{ClientError, Result};
 use crate::transport::Endpoint;
-use sordino_wire::{GroupId, Reject};
+use sordino_wire::{GroupId, MemberContent, Reject};
 
 /// How often one message is tried before the caller hears of it.
 const ATTEMPTS: u32 = 12;
 
 impl Core {
     /// Sends a message; it is durable here before it goes out, and at the hub afterwards.
-    pub(crate) async fn send(&self, id: GroupId, content: &[u8]) -> Result<()> {
+    pub(crate) async fn send(&self, id: GroupId, content: &MemberContent) -> Result<()> {
         let cell = self.cell(id);
         let _turn = cell.turn.lock().await;
         self.make_active(id).await?;

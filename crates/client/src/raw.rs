@@ -5,9 +5,10 @@
 
 #[cfg(feature = "audit")]
 pub use crate::audit::Trace;
+pub use crate::handover::{LeafGrant, LeafRequest};
 
 use sordino_crypto::SigningKey;
-use sordino_wire::{GroupId, RequestBody};
+use sordino_wire::{GroupId, KeyPackageEntry, RequestBody};
 use std::sync::Arc;
 
 /// What a hook may need to forge consistently.
@@ -27,4 +28,69 @@ pub type RequestHook = Arc<dyn Fn(&mut RequestBody, &HookContext<'_>) + Send + S
 #[cfg(feature = "audit")]
 pub async fn traces(client: &crate::Client) -> crate::Result<Vec<Trace>> {
     client.core.traces().await
+}
+
+/// Hands a connection request on to somebody for whom it is not, as a disloyal recipient can.
+pub fn forward_request(
+    from: &crate::Client,
+    id: crate::RequestId,
+    to: &crate::Client,
+) -> crate::Result<()> {
+    let waiting = from.core.waiting_request(id)?;
+    to.core.take_forwarded(waiting)
+}
+
+/// A device with everything that a device of the same user has, to which nobody consented and
+/// which nobody linked: what a thief of the user's secrets can make.
+pub async fn stolen_device(
+    from: &crate::Client,
+    config: crate::ClientConfig,
+) -> crate::Result<crate::Client> {
+    let core = crate::devices::linking::stolen(&from.core, config)?;
+    Ok(crate::Client {
+        core: Arc::new(core),
+    })
+}
+
+/// What a device asks for that wants a leaf in a group which a sibling is in.
+pub async fn leaf_request(
+    client: &crate::Client,
+    group: &crate::Group,
+) -> crate::Result<LeafRequest> {
+    let slot = group.core.slot_of(group.id()).await?;
+    client.core.leaf_request(group.id(), slot)
+}
+
+/// A sibling's consent.
+pub async fn grant_leaf(group: &crate::Group, request: &LeafRequest) -> crate::Result<LeafGrant> {
+    let granted = group.core.leaf_grant(request).await?;
+    granted.ok_or(crate::ClientError::BadHandover)
+}
+
+/// Comes into a group with a sibling's consent.
+pub async fn join_with_grant(
+    client: &crate::Client,
+    grant: LeafGrant,
+) -> crate::Result<crate::Group> {
+    let id = grant.group_id;
+    client.core.join_as_sibling(grant).await?;
+    client.group(id).await
+}
+
+/// A device's KeyPackage for a group that a sibling is in.
+pub async fn key_package_for(
+    client: &crate::Client,
+    group: &crate::Group,
+) -> crate::Result<KeyPackageEntry> {
+    let slot = group.core.slot_of(group.id()).await?;
+    client.core.sibling_key_package(group.id(), slot).await
+}
+
+/// Adds further devices of a member's own user.
+pub async fn add_own_devices(
+    group: &crate::Group,
+    entries: Vec<KeyPackageEntry>,
+) -> crate::Result<()> {
+    let plan = crate::engine::plan::Plan::AddOwnDevices(entries);
+    group.core.commit(group.id(), &plan).await
 }

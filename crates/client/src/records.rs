@@ -18,6 +18,15 @@ pub(crate) const DEVICE: &str = "device";
 /// What there is.
 pub(crate) const INDEX: &str = "index";
 
+/// The users who are contacts.
+pub(crate) const CONTACTS: &str = "contacts";
+/// A registration that is not finished.
+pub(crate) const REGISTRATION: &str = "registration";
+/// Connection requests of others.
+pub(crate) const REQUESTS: &str = "requests";
+/// Invites that came through connections.
+pub(crate) const INVITES: &str = "invites";
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -67,6 +76,36 @@ pub(crate) fn slot_name(slot_hash: &Digest) -> String {
     format!("slot/{}", hex(&slot_hash.0))
 }
 
+/// Where a contact is, by the hash of its name.
+pub(crate) fn contact_name(user_hash: &Digest) -> String {
+    format!("contact/{}", hex(&user_hash.0))
+}
+
+/// Where a user's account key is as first seen.
+pub(crate) fn seen_name(user_hash: &Digest) -> String {
+    format!("seen/{}", hex(&user_hash.0))
+}
+
+/// Where a sent connection request is.
+pub(crate) fn asking_name(user_hash: &Digest) -> String {
+    format!("asking/{}", hex(&user_hash.0))
+}
+
+/// Where this device's part of a contact's pool is.
+pub(crate) fn pool_name(user_hash: &Digest) -> String {
+    format!("pool/{}", hex(&user_hash.0))
+}
+
+/// Where a prefetched set of a contact is.
+pub(crate) fn fetched_name(user_hash: &Digest) -> String {
+    format!("fetched/{}", hex(&user_hash.0))
+}
+
+/// Where the nonce of a fetch that is under way is.
+pub(crate) fn fetching_name(user_hash: &Digest) -> String {
+    format!("fetching/{}", hex(&user_hash.0))
+}
+
 /// The device and its user.
 #[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub(crate) struct DeviceRecord {
@@ -76,6 +115,8 @@ pub(crate) struct DeviceRecord {
     pub(crate) client_key_seed: Secret32,
     pub(crate) credential: ClientCredential,
     pub(crate) account_key_seed: Option<Secret32>,
+    /// Opens connection requests.
+    pub(crate) connection_key: Secret32,
 }
 
 /// One `user_secret_n`.
@@ -100,8 +141,23 @@ pub(crate) struct KeyPackageRecord {
     pub(crate) storage: MlsRecord,
     pub(crate) init_private_key: Secret32,
     pub(crate) init_public_key: VLBytes,
-    /// Known where a link brought us to propose ourselves.
-    pub(crate) proposed: Option<GroupId>,
+    /// Whose Welcome it waits for.
+    pub(crate) purpose: Purpose,
+}
+
+/// Who may answer to a KeyPackage.
+#[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+#[repr(u8)]
+pub(crate) enum Purpose {
+    /// One contact, for whose pool it was made.
+    #[tls_codec(discriminant = 1)]
+    Contact(IdentifierUri),
+    /// Any member of the one group that this user asked to be added to.
+    #[tls_codec(discriminant = 2)]
+    Proposed(GroupId),
+    /// Another device of this user, in one group.
+    #[tls_codec(discriminant = 3)]
+    Sibling(GroupId),
 }
 
 /// An inbox of this device.

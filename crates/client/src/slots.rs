@@ -14,6 +14,11 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 /// The most times that one user comes back into one group under a new pseudonym.
 const MAX_REJOINS: u32 = 10_000;
 
+/// Whether a slot was used.
+pub(crate) fn is_reserved(vault: &Vault, slot: &Slot) -> Result<bool> {
+    Ok(vault.contains(&slot_name(&slot_hash(slot)?))?)
+}
+
 /// Marks a slot as used, or refuses it.
 pub(crate) fn reserve(vault: &Vault, slot: &Slot) -> Result<()> {
     let name = slot_name(&slot_hash(slot)?);

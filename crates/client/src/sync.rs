@@ -93,12 +93,14 @@ impl Core {
                 first_error.get_or_insert(error);
             }
         };
+        note(self.read_requests(0).await.map(|_| ()));
         for inbox in self.inboxes() {
             note(self.read_inbox(inbox, 0).await.map(|_| ()));
         }
         for group in self.groups() {
             note(self.sync_group(group).await);
         }
+        note(self.tend_people().await);
         match first_error {
             Some(error) => Err(error),
             None => Ok(()),
@@ -108,11 +110,32 @@ impl Core {
     async fn sync_group(&self, id: GroupId) -> Result<()> {
         self.catch_up(id).await?;
         self.tend(id).await?;
-        self.catch_up(id).await
+        match self.catch_up(id).await {
+            // A join that did not come about is forgotten.
+            Err(ClientError::NotInGroup) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Keeps everything up to date until it is dropped.
     pub(crate) async fn run(self: Arc<Self>) {
+        tokio::join!(Arc::clone(&self).follow_groups(), self.follow_people());
+    }
+
+    async fn follow_people(&self) {
+        loop {
+            // What fails is still due in the next round.
+            match self.tend_people().await {
+                Ok(()) => tokio::select! {
+                    () = self.stir.notified() => {}
+                    () = tokio::time::sleep(TICK) => {}
+                },
+                Err(_) => tokio::time::sleep(FAILURE_PAUSE).await,
+            }
+        }
+    }
+
+    async fn follow_groups(self: Arc<Self>) {
         let mut tasks: JoinSet<Job> = JoinSet::new();
         let mut running: HashSet<Job> = HashSet::new();
         loop {
@@ -151,13 +174,15 @@ impl Core {
         };
         let streams = groups.chunks(chunk).map(|some| Job::Streams(some.to_vec()));
         let inboxes = self.inboxes().into_iter().map(Job::Inbox);
-        streams.chain(inboxes).collect()
+        let requests = std::iter::once(Job::ConnectionRequests);
+        streams.chain(inboxes).chain(requests).collect()
     }
 
     async fn do_job(self: Arc<Self>, job: Job) -> Job {
         let result = match &job {
             Job::Streams(groups) => self.wait_for_streams(groups).await,
             Job::Inbox(inbox) => self.wait_for_inbox(*inbox).await,
+            Job::ConnectionRequests => self.read_requests(self.wait_s).await.map(|_| ()),
         };
         if result.is_err() {
             tokio::time::sleep(FAILURE_PAUSE).await;
@@ -195,4 +220,5 @@ impl Core {
 enum Job {
     Streams(Vec<GroupId>),
     Inbox(InboxId),
+    ConnectionRequests,
 }

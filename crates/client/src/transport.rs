@@ -1,11 +1,16 @@
-//! Owns the connections to the hub.
+//! Owns the connections to the hub, one world apart from the other.
 //!
-//! Invariant: group operations, streams and inboxes never share a connection; no cookie, no user
-//! agent, no redirect, no proxy of the environment; a request is repeated byte for byte.
+//! Invariant: no connection and no TLS session carries two worlds: account, contact, group
+//! operations, streams, inboxes, key-package sets. What names a handle, opens an inbox or touches a
+//! pool goes over a connection that serves this one request. No cookie, no user agent, no redirect,
+//! no proxy of the environment; a request is repeated byte for byte.
 
 use crate::error::{ClientError, Result};
 use sordino_wire::limits::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
-use sordino_wire::{Domain, DsResponse, Reject, ResponseBody, SignatureKey, media};
+use sordino_wire::{
+    AccountReject, AccountResponse, AccountResponseBody, Domain, DsResponse, Reject, ResponseBody,
+    SignatureKey, media,
+};
 use std::time::Duration;
 
 /// Attempts at a request before the caller is told that the hub does not answer.
@@ -24,14 +29,38 @@ pub struct HubAddress {
     pub domain: Domain,
 }
 
-/// An address of the hub.
+/// An address of the pseudonymous world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Operation,
     WelcomeInformation,
     ExternalCommitInformation,
     Streams,
+    /// Reading inboxes.
     Inboxes,
+    /// Opening an inbox, or leaving something in one.
+    InboxOnce,
+    KeyPackages,
+}
+
+/// An address of the two worlds that know names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccountEndpoint {
+    /// As this account.
+    Account,
+    /// About somebody else's account, as nobody.
+    Contact,
+}
+
+/// Which connection a request goes over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Operations,
+    Streams,
+    Inboxes,
+    Account,
+    /// A connection, and a TLS session, of its own.
+    Once,
 }
 
 impl Endpoint {
@@ -41,7 +70,35 @@ impl Endpoint {
             Self::WelcomeInformation => media::WELCOME_INFORMATION,
             Self::ExternalCommitInformation => media::EXTERNAL_COMMIT_INFORMATION,
             Self::Streams => media::STREAMS,
-            Self::Inboxes => media::INBOXES,
+            Self::Inboxes | Self::InboxOnce => media::INBOXES,
+            Self::KeyPackages => media::GROUP_KEY_PACKAGES,
+        }
+    }
+
+    fn line(self) -> Line {
+        match self {
+            Self::Operation | Self::WelcomeInformation | Self::ExternalCommitInformation => {
+                Line::Operations
+            }
+            Self::Streams => Line::Streams,
+            Self::Inboxes => Line::Inboxes,
+            Self::InboxOnce | Self::KeyPackages => Line::Once,
+        }
+    }
+}
+
+impl AccountEndpoint {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Account => media::ACCOUNTS,
+            Self::Contact => media::CONNECTION_REQUEST,
+        }
+    }
+
+    fn line(self) -> Line {
+        match self {
+            Self::Account => Line::Account,
+            Self::Contact => Line::Once,
         }
     }
 }
@@ -50,9 +107,19 @@ impl Endpoint {
 #[derive(Debug)]
 pub(crate) struct Transport {
     url: String,
+    extra_roots: Vec<Vec<u8>>,
     operations: reqwest::Client,
     streams: reqwest::Client,
     inboxes: reqwest::Client,
+    account: reqwest::Client,
+}
+
+/// What came of one attempt.
+enum Attempt {
+    Answered(Vec<u8>),
+    /// The hub was reached and did not look at the request.
+    Busy,
+    TooLarge,
 }
 
 fn connection(extra_roots: &[Vec<u8>]) -> Result<reqwest::Client> {
@@ -100,31 +167,74 @@ impl Transport {
     pub(crate) fn new(hub: &HubAddress, extra_roots: &[Vec<u8>]) -> Result<Self> {
         Ok(Self {
             url: hub.url.trim_end_matches('/').to_owned(),
+            extra_roots: extra_roots.to_vec(),
             operations: connection(extra_roots)?,
             streams: connection(extra_roots)?,
             inboxes: connection(extra_roots)?,
+            account: connection(extra_roots)?,
         })
     }
 
-    /// Sends a request until there is an answer, a bounded number of times.
+    /// Sends a request of the pseudonymous world until there is an answer, a bounded number of
+    /// times.
     pub(crate) async fn post(
         &self,
         endpoint: Endpoint,
         request: &[u8],
         wait_s: u16,
     ) -> Result<ResponseBody> {
+        let answer = self
+            .deliver(endpoint.line(), endpoint.path(), request, wait_s)
+            .await?;
+        match answer {
+            Attempt::Answered(bytes) => DsResponse::parse(&bytes)
+                .map(|response| response.body)
+                .map_err(|_| ClientError::BadAnswer),
+            Attempt::Busy => Ok(ResponseBody::Rejected(Reject::Unavailable {
+                retry_after_s: 5,
+            })),
+            Attempt::TooLarge => Ok(ResponseBody::Rejected(Reject::TooLarge {
+                limit: u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX),
+            })),
+        }
+    }
+
+    /// The same for the worlds that know names.
+    pub(crate) async fn post_account(
+        &self,
+        endpoint: AccountEndpoint,
+        request: &[u8],
+        wait_s: u16,
+    ) -> Result<AccountResponseBody> {
+        let answer = self
+            .deliver(endpoint.line(), endpoint.path(), request, wait_s)
+            .await?;
+        match answer {
+            Attempt::Answered(bytes) => AccountResponse::parse(&bytes)
+                .map(|response| response.body)
+                .map_err(|_| ClientError::BadAnswer),
+            Attempt::Busy => Ok(AccountResponseBody::Rejected(AccountReject::Unavailable {
+                retry_after_s: 5,
+            })),
+            Attempt::TooLarge => Err(ClientError::BadAnswer),
+        }
+    }
+
+    /// Repeats a request byte for byte until somebody has looked at it.
+    async fn deliver(
+        &self,
+        line: Line,
+        path: &str,
+        request: &[u8],
+        wait_s: u16,
+    ) -> Result<Attempt> {
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
-            match self.post_once(endpoint, request, wait_s).await {
-                Ok(Some(body)) => return Ok(body),
-                Ok(None) if attempt == ATTEMPTS => {
-                    return Ok(ResponseBody::Rejected(Reject::Unavailable {
-                        retry_after_s: 5,
-                    }));
-                }
+            match self.attempt(line, path, request, wait_s).await {
+                Ok(Attempt::Busy) if attempt == ATTEMPTS => return Ok(Attempt::Busy),
                 Err(ClientError::Unreachable) if attempt == ATTEMPTS => break,
-                Ok(None) | Err(ClientError::Unreachable) => {}
-                Err(error) => return Err(error),
+                Ok(Attempt::Busy) | Err(ClientError::Unreachable) => {}
+                other => return other,
             }
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2);
@@ -132,20 +242,26 @@ impl Transport {
         Err(ClientError::Unreachable)
     }
 
-    /// One attempt; `None` where the hub was reached and did not look at the request.
-    async fn post_once(
+    async fn attempt(
         &self,
-        endpoint: Endpoint,
+        line: Line,
+        path: &str,
         request: &[u8],
         wait_s: u16,
-    ) -> Result<Option<ResponseBody>> {
-        let client = match endpoint {
-            Endpoint::Streams => &self.streams,
-            Endpoint::Inboxes => &self.inboxes,
-            _ => &self.operations,
+    ) -> Result<Attempt> {
+        let once;
+        let client = match line {
+            Line::Operations => &self.operations,
+            Line::Streams => &self.streams,
+            Line::Inboxes => &self.inboxes,
+            Line::Account => &self.account,
+            Line::Once => {
+                once = connection(&self.extra_roots)?;
+                &once
+            }
         };
         let answer = client
-            .post(format!("{}{}", self.url, endpoint.path()))
+            .post(format!("{}{path}", self.url))
             .header("content-type", media::OCTETS)
             .timeout(PATIENCE.saturating_add(Duration::from_secs(u64::from(wait_s))))
             .body(request.to_vec())
@@ -153,11 +269,9 @@ impl Transport {
             .await
             .map_err(|_| ClientError::Unreachable)?;
         match answer.status().as_u16() {
-            200 => read_body(answer).await.map(Some),
-            408 | 425 | 429 | 502..=504 => Ok(None),
-            413 => Ok(Some(ResponseBody::Rejected(Reject::TooLarge {
-                limit: u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX),
-            }))),
+            200 => read_body(answer).await.map(Attempt::Answered),
+            408 | 425 | 429 | 502..=504 => Ok(Attempt::Busy),
+            413 => Ok(Attempt::TooLarge),
             _ => Err(ClientError::BadAnswer),
         }
     }
@@ -205,7 +319,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-async fn read_body(mut answer: reqwest::Response) -> Result<ResponseBody> {
+async fn read_body(mut answer: reqwest::Response) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|_| ClientError::Unreachable)? {
         if bytes.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
@@ -213,7 +327,5 @@ async fn read_body(mut answer: reqwest::Response) -> Result<ResponseBody> {
         }
         bytes.extend_from_slice(&chunk);
     }
-    DsResponse::parse(&bytes)
-        .map(|response| response.body)
-        .map_err(|_| ClientError::BadAnswer)
+    Ok(bytes)
 }

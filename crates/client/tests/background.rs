@@ -7,7 +7,7 @@
 )]
 
 mod common;
-use common::World;
+use common::{World, connect, register};
 use sordino_client::{Event, GroupSettings, StreamReading};
 use std::time::Duration;
 
@@ -16,14 +16,12 @@ async fn talk(reading: StreamReading) {
     let alice = world.user("alice").await;
     let mut config = world.config("bob");
     config.stream_reading = reading;
-    let bob = sordino_client::Client::create_user(config, &world.uri("bob"))
-        .await
-        .unwrap();
+    let bob = register(config, "bob").await;
+    connect(&alice, &bob).await;
     let mut events = bob.events();
     let (one, two) = (alice.run(), bob.run());
     let group = alice.create_group(GroupSettings::closed()).await.unwrap();
-    let set = bob.key_package_set(&world.uri("alice")).await.unwrap();
-    group.add_users(vec![set]).await.unwrap();
+    group.invite(&world.uri("bob")).await.unwrap();
     let mut received = Vec::new();
     for number in 0..3u8 {
         group.send(&[number]).await.unwrap();

@@ -7,7 +7,7 @@
 )]
 
 mod common;
-use common::{World, add, assert_together, drain, names, settle, texts};
+use common::{World, add, assert_together, connect, drain, names, settle, texts};
 use sordino_client::{ClientError, Event, GroupSettings, GroupStatus, Operation, Permission};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,18 +133,16 @@ async fn policy_is_enforced_before_anything_is_sent() {
     let settings = GroupSettings::closed().moderated();
     let at_alice = alice.create_group(settings).await.unwrap();
     let at_bob = add(&at_alice, &bob).await;
-    let set = carol.key_package_set(&world.uri("bob")).await.unwrap();
+    connect(&bob, &carol).await;
     assert!(matches!(
-        at_bob.add_users(vec![set.clone()]).await,
+        at_bob.invite(&world.uri("carol")).await,
         Err(ClientError::NotAllowed(_))
     ));
     let mut policy = at_alice.policy().await.unwrap();
     policy.add = Permission::Members;
     let mut events = bob.events();
     at_alice.change_policy(policy).await.unwrap();
-    at_bob.add_users(vec![set]).await.unwrap();
-    carol.sync_once().await.unwrap();
-    let at_carol = carol.group(at_bob.id()).await.unwrap();
+    let at_carol = add(&at_bob, &carol).await;
     assert_together(&[&at_alice, &at_bob, &at_carol]).await;
     let operations: Vec<Operation> = drain(&mut events)
         .into_iter()

@@ -7,8 +7,10 @@
 )]
 
 mod common;
-use common::{World, add, assert_together, settle, texts};
-use sordino_client::{Client, ClientError, Clock, GroupSettings, HubAddress, SystemClock};
+use common::{World, add, assert_together, register, settle, texts};
+use sordino_client::{
+    Client, ClientError, Clock, GroupSettings, HubAddress, Standing, SystemClock,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,8 +82,7 @@ async fn behind_a_proxy(world: &World, name: &str) -> (Proxy, Client) {
     let proxy = Proxy::start(world.hub.local_addr()).await;
     let mut config = world.config(name);
     config.hub = proxy.client_address(world);
-    let client = Client::create_user(config, &world.uri(name)).await.unwrap();
-    (proxy, client)
+    (proxy, register(config, name).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,14 +168,10 @@ async fn a_skewed_clock_learns_the_hubs_time() {
     let world = World::start().await;
     let mut config = world.config("alice");
     config.clock = Arc::new(Skewed(7_200));
-    let alice = Client::create_user(config, &world.uri("alice"))
-        .await
-        .unwrap();
+    let alice = register(config, "alice").await;
     let mut config = world.config("bob");
     config.clock = Arc::new(Skewed(-7_200));
-    let bob = Client::create_user(config, &world.uri("bob"))
-        .await
-        .unwrap();
+    let bob = register(config, "bob").await;
     let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
     let at_bob = add(&at_alice, &bob).await;
     at_bob.send(b"what time is it?").await.unwrap();
@@ -202,7 +199,10 @@ async fn named_senders_and_rooms_without_identities() {
     assert_eq!(texts(&at_alice).await, ["signed"]);
     let sender = &at_alice.messages(0, 1).await.unwrap()[0].sender;
     assert_eq!(sender.identity, None);
-    assert_eq!(sender, &at_bob.own().await.unwrap());
+    let own = at_bob.own().await.unwrap();
+    assert_eq!(sender.client_pseudonym, own.client_pseudonym);
+    assert_eq!(sender.standing, Standing::Unidentified);
+    assert_eq!(own.standing, Standing::Own);
     world.hub.shutdown().await;
 }
 

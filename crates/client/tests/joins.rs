@@ -8,10 +8,7 @@
 
 mod common;
 use common::{World, add, assert_together, drain, names, settle, texts};
-use sordino_client::{
-    ClientError, Event, GroupSettings, NewDevice, Reject, SetSlot, assemble_set, link_from_text,
-    link_to_text,
-};
+use sordino_client::{ClientError, Event, GroupSettings, Reject, link_from_text, link_to_text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_invite_unidentified_then_identified() {
@@ -72,11 +69,10 @@ async fn a_wrong_code_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn into_an_open_room_and_a_connection() {
+async fn into_an_open_room() {
     let world = World::start().await;
     let alice = world.user("alice").await;
     let bob = world.user("bob").await;
-    let carol = world.user("carol").await;
     let room = GroupSettings::open().without_identities();
     let at_alice = alice.create_group(room).await.unwrap();
     let link = at_alice.invite_link().await.unwrap();
@@ -87,18 +83,6 @@ async fn into_an_open_room_and_a_connection() {
     settle(&[&bob]).await;
     assert_eq!(texts(&at_bob).await, ["nobody knows"]);
 
-    let at_alice = alice
-        .create_group(GroupSettings::connection())
-        .await
-        .unwrap();
-    let link = at_alice.invite_link().await.unwrap();
-    let at_bob = bob.join_connection(&link).await.unwrap();
-    settle(&[&alice, &bob]).await;
-    assert_eq!(names(&at_alice).await, ["alice", "bob"]);
-    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
-    let link = at_alice.invite_link().await.unwrap();
-    assert!(carol.join_connection(&link).await.is_err());
-    assert_together(&[&at_alice, &at_bob]).await;
     world.hub.shutdown().await;
 }
 
@@ -127,92 +111,5 @@ async fn somebody_asks_to_be_added() {
     settle(&[&bob]).await;
     assert_eq!(texts(&at_bob).await, ["after"]);
     assert_together(&[&at_alice, &at_bob]).await;
-    world.hub.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn further_devices() {
-    let world = World::start().await;
-    let alice = world.user("alice").await;
-    let bob = world.user("bob").await;
-    let at_bob = bob.create_group(GroupSettings::closed()).await.unwrap();
-    let at_alice = add(&at_bob, &alice).await;
-    let other = bob.create_group(GroupSettings::closed()).await.unwrap();
-    let other_at_alice = add(&other, &alice).await;
-
-    // A second device of alice comes into one group by itself and is added to another.
-    let new = NewDevice::new(world.config("alice2"), &world.uri("alice"))
-        .await
-        .unwrap();
-    let handover = alice.link_device(new.link_request()).await.unwrap();
-    let (alice2, groups) = new.accept(handover).await.unwrap();
-    assert_eq!(groups.len(), 2);
-    let of = |id| {
-        groups
-            .iter()
-            .find(move |group| group.group_id() == id)
-            .unwrap()
-    };
-    let request = alice2.leaf_request(of(at_alice.id())).unwrap();
-    let grant = at_alice.grant_leaf(&request).await.unwrap();
-    let at_alice2 = alice2.join_as_new_device(grant).await.unwrap();
-    let entry = alice2.key_package_for(of(other.id())).await.unwrap();
-    other_at_alice.add_own_devices(vec![entry]).await.unwrap();
-    settle(&[&alice, &alice2, &bob]).await;
-    let other_at_alice2 = alice2.group(other.id()).await.unwrap();
-
-    at_alice2.send(b"from my other device").await.unwrap();
-    settle(&[&alice, &bob]).await;
-    assert_eq!(texts(&at_bob).await, ["from my other device"]);
-    assert_eq!(names(&at_bob).await, ["alice", "alice", "bob"]);
-    assert_eq!(names(&other_at_alice2).await, ["alice", "alice", "bob"]);
-    let users: std::collections::BTreeSet<_> = at_bob
-        .members()
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|person| person.user_pseudonym)
-        .collect();
-    assert_eq!(users.len(), 2);
-    assert_together(&[&at_alice, &at_alice2, &at_bob]).await;
-    assert_together(&[&other, &other_at_alice, &other_at_alice2]).await;
-
-    let lost = at_alice2.own().await.unwrap();
-    at_alice
-        .remove_own_devices(vec![lost.client_pseudonym])
-        .await
-        .unwrap();
-    settle(&[&alice, &bob]).await;
-    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
-    world.hub.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_set_of_two_devices() {
-    let world = World::start().await;
-    let alice = world.user("alice").await;
-    let bob = world.user("bob").await;
-    let new = NewDevice::new(world.config("bob2"), &world.uri("bob"))
-        .await
-        .unwrap();
-    let handover = bob.link_device(new.link_request()).await.unwrap();
-    let (bob2, _) = new.accept(handover).await.unwrap();
-    let slot: SetSlot = bob.new_set_slot(&world.uri("alice"));
-    let set = assemble_set(vec![
-        bob.key_package_set_entry(&slot).await.unwrap(),
-        bob2.key_package_set_entry(&slot).await.unwrap(),
-    ])
-    .unwrap();
-    assert!(matches!(
-        bob.key_package_set_entry(&slot).await,
-        Err(ClientError::SlotUsed)
-    ));
-    let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
-    at_alice.add_users(vec![set]).await.unwrap();
-    settle(&[&bob, &bob2]).await;
-    let at_bob = bob.group(at_alice.id()).await.unwrap();
-    let at_bob2 = bob2.group(at_alice.id()).await.unwrap();
-    assert_eq!(names(&at_bob2).await, ["alice", "bob", "bob"]);
-    assert_together(&[&at_alice, &at_bob, &at_bob2]).await;
     world.hub.shutdown().await;
 }

@@ -7,7 +7,9 @@
     clippy::indexing_slicing
 )]
 
-use sordino_client::{Client, ClientConfig, ClientError, GroupSettings, HubAddress, IdentifierUri};
+use sordino_client::{
+    Client, ClientConfig, ClientError, GroupSettings, Handle, HubAddress, RegisterWith,
+};
 use sordino_server::{Server, ServerConfig, TlsFiles};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,12 +33,13 @@ async fn a_hub_behind_tls() {
         domain: hub.domain().clone(),
     };
     assert!(address.url.starts_with("https://"));
-    let domain = hub.domain().as_str();
-    let uri = IdentifierUri::new(format!("mimi://{domain}/u/alice")).unwrap();
+    let handle = |name: &str| Handle::new(name).unwrap();
 
     let mut config = ClientConfig::new(directory.path().join("alice"), [1; 32], address.clone());
     config.extra_roots = vec![certified.cert.der().to_vec()];
-    let alice = Client::create_user(config, &uri).await.unwrap();
+    let alice = Client::register(config, &handle("alice"), RegisterWith::work())
+        .await
+        .unwrap();
     let group = alice.create_group(GroupSettings::closed()).await.unwrap();
     group.send(b"over TLS").await.unwrap();
     group.catch_up().await.unwrap();
@@ -44,10 +47,7 @@ async fn a_hub_behind_tls() {
 
     // A certificate that nobody vouches for is not trusted.
     let config = ClientConfig::new(directory.path().join("bob"), [1; 32], address);
-    let bob = Client::create_user(config, &uri).await.unwrap();
-    assert!(matches!(
-        bob.create_group(GroupSettings::closed()).await,
-        Err(ClientError::Unreachable)
-    ));
+    let outcome = Client::register(config, &handle("bob"), RegisterWith::work()).await;
+    assert!(matches!(outcome, Err(ClientError::Unreachable)));
     hub.shutdown().await;
 }

@@ -6,7 +6,11 @@
 //! nothing about why.
 //! Never sees: time, the system's randomness, a store. Randomness is an argument.
 
+mod account;
+mod account_row;
+mod admission;
 mod aead;
+mod connection;
 mod credential;
 mod error;
 mod generation;
@@ -14,7 +18,9 @@ mod hpke;
 mod identity;
 mod inbox;
 mod key_object;
+mod key_package_set;
 mod labels;
+mod link;
 mod operator;
 mod outer;
 mod padding;
@@ -27,6 +33,15 @@ mod testing;
 mod user;
 mod windows;
 
+pub use account::{
+    check_account_deletion, check_account_key_change, check_connection_key, make_account_deletion,
+    make_account_key_change, make_connection_key,
+};
+pub use admission::{AdmissionKey, Invitation, check_proof_of_work};
+pub use connection::{
+    RequestParts, account_fingerprint, check_connection_request, make_connection_request,
+    open_connection_request, seal_connection_request,
+};
 pub use credential::{check_credential, make_credential};
 pub use error::CryptoError;
 pub use generation::{
@@ -43,7 +58,9 @@ pub use inbox::{inbox_id, open_inbox_delivery, seal_inbox_delivery};
 pub use key_object::{
     KEY_OBJECT_PLAINTEXT_BYTES, check_key_object, make_key_object, open_key_object, seal_key_object,
 };
+pub use key_package_set::{SetPlace, open_set_entry, seal_set_entry};
 pub use labels::{expand, sha256};
+pub use link::{LINK_SECRET_BYTES, LinkSecret, open_link, seal_link};
 pub use operator::{IndexKey, OperatorKey};
 pub use outer::OuterKeys;
 pub use padding::{PadClass, pad, unpad};

@@ -5,6 +5,7 @@
 //! ones, the day whose window key is needed as well.
 
 use crate::CryptoError;
+use crate::admission::AdmissionKey;
 use crate::labels::extract;
 use crate::operator::{IndexKey, KEY_ID_BYTES, OperatorKey, stored_key_id};
 use crate::seal::{
@@ -50,6 +51,15 @@ impl OuterKeys {
     /// The key that blinds names.
     pub fn index(&self) -> &IndexKey {
         &self.index
+    }
+
+    /// What admits to registering: the current key makes codes and challenges, the former ones
+    /// still know theirs.
+    pub fn admission_keys(&self) -> Result<Vec<AdmissionKey>, CryptoError> {
+        std::iter::once(&self.current)
+            .chain(&self.former)
+            .map(OperatorKey::admission_key)
+            .collect()
     }
 
     /// Seals a long-lived record: `salt[16] || key_id[4] || commitment[32] || ciphertext`.

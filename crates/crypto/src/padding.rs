@@ -9,6 +9,7 @@ use sordino_wire::padding::padme;
 const LENGTH_BYTES: usize = 4;
 const RECORD_FLOOR_BYTES: usize = 8 * 1024;
 const DELTA_BYTES: usize = 4 * 1024;
+const POOL_BYTES: usize = 16 * 1024;
 
 /// The sizes that a kind of value is padded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum PadClass {
     PowerOfTwo,
     /// Commit deltas: 4 KiB. A larger one is an error: it becomes a snapshot.
     Delta,
+    /// What names the key-package sets for one contact: 16 KiB. A larger one is an error.
+    Pool,
     /// Messages: Padmé sizes from 512 B.
     Padme,
     /// No padding.
@@ -35,6 +38,7 @@ pub fn pad(value: &[u8], class: PadClass) -> Result<Vec<u8>, CryptoError> {
             .ok_or(CryptoError::Length)?
             .max(RECORD_FLOOR_BYTES),
         PadClass::Delta => DELTA_BYTES,
+        PadClass::Pool => POOL_BYTES,
         PadClass::Padme => padme(size).max(PADDING_FLOOR_BYTES),
         PadClass::None => size,
     };
@@ -76,9 +80,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CLASSES: [PadClass; 4] = [
+    const CLASSES: [PadClass; 5] = [
         PadClass::PowerOfTwo,
         PadClass::Delta,
+        PadClass::Pool,
         PadClass::Padme,
         PadClass::None,
     ];
@@ -87,6 +92,9 @@ mod tests {
     fn sizes_are_those_of_the_class() {
         let size = |length, class| pad(&vec![1; length], class).map(|padded| padded.len());
         assert_eq!(size(0, PadClass::PowerOfTwo), Ok(8_192));
+        assert_eq!(size(0, PadClass::Pool), Ok(16_384));
+        assert_eq!(size(16_380, PadClass::Pool), Ok(16_384));
+        assert_eq!(size(16_381, PadClass::Pool), Err(CryptoError::Length));
         assert_eq!(size(8_188, PadClass::PowerOfTwo), Ok(8_192));
         assert_eq!(size(8_189, PadClass::PowerOfTwo), Ok(16_384));
         assert_eq!(size(0, PadClass::Delta), Ok(4_096));
@@ -122,7 +130,14 @@ mod tests {
             for class in CLASSES {
                 match pad(&value, class) {
                     Ok(padded) => prop_assert_eq!(unpad(&padded), Ok(value.as_slice())),
-                    Err(_) => prop_assert!(class == PadClass::Delta && value.len() > 4_092),
+                    Err(_) => {
+                        let limit = match class {
+                            PadClass::Delta => 4_092,
+                            PadClass::Pool => 16_380,
+                            _ => usize::MAX,
+                        };
+                        prop_assert!(value.len() > limit);
+                    }
                 }
             }
         }

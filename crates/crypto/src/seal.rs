@@ -56,11 +56,19 @@ pub enum Space {
     Inbox = 14,
     /// What the server keeps for itself.
     Meta = 15,
+    /// An account, or what stays of one.
+    Account = 16,
+    /// Which connection requests wait at a handle.
+    Waiting = 17,
+    /// The log of connection requests to a handle.
+    RequestLog = 18,
+    /// The mark of an invitation that was used.
+    Invitation = 19,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Head,
         Self::Tree,
         Self::Delta,
@@ -76,6 +84,10 @@ impl Space {
         Self::InboxLog,
         Self::Inbox,
         Self::Meta,
+        Self::Account,
+        Self::Waiting,
+        Self::RequestLog,
+        Self::Invitation,
     ];
 }
 

@@ -64,7 +64,7 @@ mod tests {
         check!(UserSecret ClientSecret ContactKey ContactToken);
         check!(GroupSecret EarKey HeadKey TreeKey RosterKey PendingKey PreviousKey);
         check!(DeliveryKey WrapperKey SenderKey);
-        check!(LayerKey OperatorKey IndexKey WindowKey);
+        check!(LayerKey OperatorKey IndexKey WindowKey AdmissionKey);
     }
 
     #[test]

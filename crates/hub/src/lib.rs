@@ -11,21 +11,19 @@ mod apply;
 mod authenticate;
 mod outcome;
 mod pipeline;
-mod records;
 mod reseal;
 mod state;
 mod unseal;
 
-pub use outcome::{
-    Append, Changes, Effects, Expectation, Fault, LogHandle, Put, RecordVersion, Replay, Step,
-    StoreKey,
+pub use outcome::{Effects, Step};
+pub use sordino_effects::{
+    Append, Changes, Env, Expectation, Fault, LogHandle, LogPage, Put, RecordFault, RecordVersion,
+    Records, Replay, StoreKey,
 };
-pub use records::{LogPage, RecordFault, Records};
 
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::RustCrypto;
-use rand_core::RngCore;
-use sordino_crypto::{OuterKeys, SigningKey};
+use sordino_crypto::{OuterKeys, SigningKey, Space};
 use sordino_wire::{Domain, RequestBody, SignatureKey};
 use std::sync::Arc;
 
@@ -51,21 +49,6 @@ impl HubConfig {
     }
 }
 
-/// What the world gives to one request.
-pub struct Env<'a> {
-    /// Seconds since 1970.
-    pub now_s: u64,
-    /// Randomness.
-    pub rng: &'a mut dyn RngCore,
-}
-
-impl Env<'_> {
-    /// Today, in days since 1970.
-    pub(crate) fn today(&self) -> u32 {
-        u32::try_from(self.now_s / 86_400).unwrap_or(u32::MAX)
-    }
-}
-
 /// Which address a request came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
@@ -79,6 +62,8 @@ pub enum Endpoint {
     Streams,
     /// `/inboxes`.
     Inboxes,
+    /// `/group_key_packages`.
+    GroupKeyPackages,
 }
 
 impl Endpoint {
@@ -101,11 +86,20 @@ impl Endpoint {
                 Self::ExternalCommitInformation
             }
             RequestBody::ReadStreams(_) => Self::Streams,
-            RequestBody::OpenInbox(_) | RequestBody::ReadInbox(_) => Self::Inboxes,
+            RequestBody::OpenInbox(_) | RequestBody::ReadInbox(_) | RequestBody::Deposit(_) => {
+                Self::Inboxes
+            }
+            RequestBody::PublishKeyPackages(_)
+            | RequestBody::DropKeyPackages(_)
+            | RequestBody::FetchKeyPackages(_)
+            | RequestBody::InspectKeyPackages(_) => Self::GroupKeyPackages,
         };
         self == expected
     }
 }
+
+/// The size of a small group's head.
+const DECOY_HEAD_BYTES: usize = 8_000;
 
 /// What all requests share, read only.
 pub(crate) struct HubShared {
@@ -114,7 +108,7 @@ pub(crate) struct HubShared {
     pub(crate) crypto: RustCrypto,
     pub(crate) signer: SignatureKeyPair,
     pub(crate) signature_key: SignatureKey,
-    pub(crate) decoy: records::Decoy,
+    pub(crate) decoy: sordino_effects::Decoy,
 }
 
 /// The delivery service.
@@ -136,7 +130,7 @@ impl Hub {
             signature_key.as_slice().to_vec(),
         );
         let crypto = RustCrypto::default();
-        let decoy = records::Decoy::new(&outer)?;
+        let decoy = sordino_effects::Decoy::new(&outer, Space::Head, &[0; DECOY_HEAD_BYTES])?;
         Ok(Self {
             shared: HubShared {
                 config,

@@ -7,9 +7,9 @@
 
 use crate::admit::admit;
 use crate::outcome::{Refusal, Step};
-use crate::records::Records;
 use crate::unseal::{open_group, open_head};
 use crate::{Endpoint, Env, HubShared, apply, authenticate};
+use sordino_effects::Records;
 use sordino_wire::{Reject, RequestBody, ResponseBody};
 
 /// When to try again after a fault, in seconds.
@@ -107,6 +107,19 @@ fn run(
         }
         RequestBody::OpenInbox(request) => apply::inbox::open(shared, records, env, request),
         RequestBody::ReadInbox(request) => apply::inbox::read(shared, records, request),
+        RequestBody::Deposit(request) => apply::inbox::deposit(shared, records, env, request),
+        RequestBody::PublishKeyPackages(request) => {
+            apply::key_packages::publish(shared, records, env, request)
+        }
+        RequestBody::InspectKeyPackages(request) => {
+            apply::key_packages::inspect(shared, records, env, request)
+        }
+        RequestBody::DropKeyPackages(request) => {
+            apply::key_packages::drop_pool(shared, records, env, request)
+        }
+        RequestBody::FetchKeyPackages(request) => {
+            apply::key_packages::fetch(shared, records, env, &admitted.body_hash, request)
+        }
         RequestBody::ReadStreams(request) => apply::stream::read(shared, records, request),
     }
 }

@@ -5,8 +5,7 @@
 //! Never sees a request's authentication.
 
 use crate::admit::{ReplaySlot, floor_time};
-use crate::outcome::{Append, Changes, Effects, Expectation, Fault, Put, Step, StoreKey};
-use crate::records::{address, seal_record};
+use crate::outcome::{Changes, Effects, Expectation, Fault, Put, Step, StoreKey};
 use crate::state::{
     DeltaRecord, Head, OpenedHead, Pending, Previous, RosterRecord, Tombstone, TreeRecord,
 };
@@ -16,6 +15,7 @@ use sordino_crypto::{
     Address, DeliveryKey, EarKey, HeadKey, LayerKey, PadClass, PreviousKey, Space, pad, seal_entry,
     seal_layer, stream_id,
 };
+use sordino_effects::{address, seal_log_entry, seal_record};
 use sordino_wire::limits::TOMBSTONE_DAYS;
 use sordino_wire::{DeliveryEvent, Locator, Outcome, ResponseBody, Salt, Secret32, encode};
 
@@ -283,18 +283,10 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
         entry: &[u8],
         days: u32,
     ) -> Result<(), Fault> {
-        let day = self.today().saturating_add(days);
-        let address = log_address(space, &log);
-        let value = self
-            .shared
-            .outer
-            .seal_window(&address, day, entry, self.env.rng)
-            .map_err(|_| Fault::Crypto)?;
-        self.changes.append.push(Append {
-            log,
-            value,
-            expires_day: day,
-        });
+        let last_day = self.today().saturating_add(days);
+        let outer = &self.shared.outer;
+        let append = seal_log_entry(outer, space, log, entry, last_day, self.env.rng)?;
+        self.changes.append.push(append);
         Ok(())
     }
 
@@ -313,15 +305,6 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
             reply,
         })))
     }
-}
-
-/// What stands as address in the seal of a log's entries: their own places are not known yet.
-pub(crate) fn log_address(space: Space, log: &[u8; 32]) -> Address {
-    let mut store_key = [0u8; 16];
-    for (to, from) in store_key.iter_mut().zip(log) {
-        *to = *from;
-    }
-    Address { space, store_key }
 }
 
 /// An outcome without detail.

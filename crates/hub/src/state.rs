@@ -26,9 +26,9 @@ pub(crate) use window::{ChainItem, Previous, Rekeyed, StoreKeys};
 
 use crate::HubShared;
 use crate::outcome::{RecordVersion, Refusal};
-use crate::records::Records;
 use crate::unseal::Reader;
 use sordino_crypto::EarKey;
+use sordino_effects::Records;
 
 /// A head, opened: all that a send needs.
 pub(crate) struct OpenedHead {

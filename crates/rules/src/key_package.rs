@@ -20,6 +20,12 @@ pub fn key_package_lifetime(now_s: u64) -> Lifetime {
     Lifetime::init(not_before, not_before.saturating_add(MAX_LIFETIME_S))
 }
 
+/// The lifetime of all KeyPackages of a set that ends with a day, whenever its devices make them.
+pub fn set_lifetime(last_day: u32) -> Lifetime {
+    let not_after = u64::from(last_day).saturating_add(1).saturating_mul(DAY_S);
+    Lifetime::init(not_after.saturating_sub(MAX_LIFETIME_S), not_after)
+}
+
 /// Checks a KeyPackage at a time and reads its credential.
 pub fn check_key_package(
     key_package: &KeyPackage,

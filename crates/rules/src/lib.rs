@@ -47,7 +47,7 @@ pub use check::{Before, Verdict, check_commit};
 pub use classify::{Operation, RequiredAuth, classify};
 pub use commit::{AddedLeaf, CommitSender, CommitView, CommittedProposal, Content, Origin};
 pub use credential::{LeafView, check_leaf, credential_of};
-pub use key_package::{check_key_package, check_lifetime, key_package_lifetime};
+pub use key_package::{check_key_package, check_lifetime, key_package_lifetime, set_lifetime};
 pub use members::{Member, Members, check_tree};
 pub use policy::{allows, check_policy, check_policy_change, policy_of, resolve_app_data};
 pub use proposal::{PendingKind, PendingRef, check_proposal};

@@ -6,6 +6,8 @@ use crate::engine::Engine;
 use crate::http::BodyMemory;
 use crate::settings::Limits;
 use crate::stop::Stop;
+use sordino_accounts::Accounts;
+use sordino_hub::Hub;
 use sordino_wire::{Domain, PROTOCOL_VERSION, SignatureKey, media};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -13,8 +15,17 @@ use tokio::sync::Semaphore;
 /// Requests at once, per connection allowed: HTTP/2 carries several on one.
 const REQUESTS_PER_CONNECTION: usize = 4;
 
+/// The services, side by side.
+pub(crate) struct Services {
+    /// The pseudonymous world.
+    pub(crate) hub: Arc<Hub>,
+    /// The account world.
+    pub(crate) accounts: Arc<Accounts>,
+}
+
 /// What all requests share.
 pub(crate) struct App {
+    pub(crate) services: Services,
     pub(crate) engine: Arc<Engine>,
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyMemory,
@@ -27,14 +38,21 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(engine: Arc<Engine>, limits: Limits, stop: Stop, encrypted: bool) -> Self {
-        let hub = engine.hub();
+    pub(crate) fn new(
+        services: Services,
+        engine: Arc<Engine>,
+        limits: Limits,
+        stop: Stop,
+        encrypted: bool,
+    ) -> Self {
+        let hub = &services.hub;
         let domain = hub.domain().clone();
         let directory = directory(&domain, hub.signature_key(), encrypted);
         let requests = limits
             .max_connections
             .saturating_mul(REQUESTS_PER_CONNECTION);
         Self {
+            services,
             engine,
             limits,
             bodies: BodyMemory::new(),
@@ -66,6 +84,9 @@ fn directory(domain: &Domain, hub_signature_key: &SignatureKey, encrypted: bool)
         ("streams", http, media::STREAMS),
         ("streams_live", ws, media::STREAMS_LIVE),
         ("inboxes", http, media::INBOXES),
+        ("accounts", http, media::ACCOUNTS),
+        ("connection_request", http, media::CONNECTION_REQUEST),
+        ("group_key_packages", http, media::GROUP_KEY_PACKAGES),
     ];
     let endpoints: Vec<String> = endpoints
         .iter()

@@ -5,6 +5,7 @@
 
 use crate::settings::{DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles};
 use serde::Deserialize;
+use sordino_accounts::Registration;
 use sordino_wire::Domain;
 use sordino_wire::limits::{MAX_BODY_BYTES, STREAM_ENTRY_DAYS};
 use std::net::SocketAddr;
@@ -100,6 +101,9 @@ pub struct Config {
     /// Certificate and key, to speak TLS here.
     #[serde(default)]
     pub tls: Option<TlsSection>,
+    /// Who may have an account.
+    #[serde(default)]
+    pub accounts: AccountsSection,
     /// How long things are kept.
     #[serde(default)]
     pub retention: RetentionSection,
@@ -119,6 +123,37 @@ pub struct TlsSection {
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+}
+
+/// `[accounts]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountsSection {
+    /// Who may register.
+    pub registration: RegistrationChoice,
+    /// For `"proof_of_work"`: the zero bits that its hash begins with.
+    pub difficulty_bits: u8,
+}
+
+impl Default for AccountsSection {
+    fn default() -> Self {
+        Self {
+            registration: RegistrationChoice::Invitation,
+            difficulty_bits: 24,
+        }
+    }
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistrationChoice {
+    /// Who has a code of `sordino invitations`.
+    Invitation,
+    /// Whoever does some work.
+    ProofOfWork,
+    /// Nobody.
+    Closed,
 }
 
 /// `[retention]`
@@ -232,6 +267,13 @@ impl Config {
             cert: tls.cert,
             key: tls.key,
         });
+        config.registration = match self.accounts.registration {
+            RegistrationChoice::Invitation => Registration::Invitation,
+            RegistrationChoice::Closed => Registration::Closed,
+            RegistrationChoice::ProofOfWork => Registration::ProofOfWork {
+                difficulty_bits: self.accounts.difficulty_bits,
+            },
+        };
         config.stream_entry_days = self.retention.stream_entry_days;
         config.inactive_days = self.retention.inactive_days;
         config.limits = Limits {
@@ -266,6 +308,10 @@ impl ServerConfig {
             1..=600,
         )?;
         within("retention.stream_entry_days", days, 1..=90)?;
+        if let Registration::ProofOfWork { difficulty_bits } = self.registration {
+            let bits = u64::from(difficulty_bits);
+            within("accounts.difficulty_bits", bits, 1..=40)?;
+        }
         let inactive = u64::from(self.inactive_days);
         within("retention.inactive_days", inactive, 30..=3_650)?;
         if self.tls.is_some() && self.behind_proxy {

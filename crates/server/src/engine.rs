@@ -1,19 +1,19 @@
-//! Owns driving the hub: a snapshot, the hub's step, the commit; again when another commit came
+//! Owns driving a service: a snapshot, the service's step, the commit; again when another commit came
 //! first; later when there is nothing to read yet.
 //!
-//! Invariant: an answer that the hub ties to a commit is handed out only after the store has
+//! Invariant: an answer that a service ties to a commit is handed out only after the store has
 //! acknowledged it. The runtime's threads do only short work: what can take long goes to other
 //! threads, a bounded number at a time.
 
 use crate::clock::Clock;
 use crate::random;
 use crate::records::{SnapshotRecords, handles, to_store};
+use crate::service::Service;
 use crate::stop::Stop;
 use axum::body::Bytes;
-use sordino_hub::{Endpoint, Env, Fault, Hub, Step};
+use sordino_effects::{Env, Fault, Step};
 use sordino_store::{CommitError, RedbStore, Store, StoreFault, Watch};
 use sordino_wire::limits::MAX_STREAM_WAIT_S;
-use sordino_wire::{Reject, ResponseBody};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,18 +30,17 @@ const WORKERS_PER_CORE: usize = 4;
 /// Long pieces of work that may wait, per worker, before requests are turned away.
 const QUEUE_PER_WORKER: usize = 32;
 
-/// Why there is no answer of the hub's.
+/// Why there is no answer of a service's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
     /// Too much at once.
     Overloaded,
-    /// The hub panicked, or the system failed. Nothing was committed by this request.
+    /// A service panicked, or the system failed. Nothing was committed by this request.
     Failed,
 }
 
-/// The hub on its store.
+/// What carries out the steps of services on the one store.
 pub(crate) struct Engine {
-    hub: Hub,
     store: RedbStore,
     clock: Arc<dyn Clock>,
     workers: Semaphore,
@@ -51,11 +50,10 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(hub: Hub, store: RedbStore, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(store: RedbStore, clock: Arc<dyn Clock>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = cores.saturating_mul(WORKERS_PER_CORE);
         Self {
-            hub,
             store,
             clock,
             workers: Semaphore::new(workers),
@@ -73,32 +71,28 @@ impl Engine {
         self.clock.now_s()
     }
 
-    /// The hub.
-    pub(crate) fn hub(&self) -> &Hub {
-        &self.hub
-    }
-
     /// Whether the store takes changes, as far as is known.
     pub(crate) fn is_ready(&self) -> bool {
         !self.broken.load(Ordering::Acquire) && self.store.snapshot().is_ok()
     }
 
     /// Answers one request.
-    pub(crate) async fn answer(
+    pub(crate) async fn answer<S: Service>(
         self: &Arc<Self>,
+        service: &Arc<S>,
         bytes: Bytes,
-        endpoint: Endpoint,
+        endpoint: S::Endpoint,
         stop: &mut Stop,
-    ) -> Result<ResponseBody, NoAnswer> {
+    ) -> Result<S::Answer, NoAnswer> {
         let mut tries = 0;
         let mut waiting: Option<(Watch, Instant)> = None;
         loop {
-            match self.step(&bytes, endpoint).await? {
+            match self.step(service, &bytes, endpoint).await? {
                 Step::Answer(answer) => return Ok(answer),
                 Step::Failed { fault, answer } => {
                     // The store's own failures are logged where they are met.
                     if fault != Fault::Store {
-                        tracing::error!(%fault, "the hub failed on its own data");
+                        tracing::error!(%fault, "a service failed on its own data");
                     }
                     return Ok(answer);
                 }
@@ -108,7 +102,7 @@ impl Engine {
                         Ok(_) => return Ok(effects.reply),
                         Err(CommitError::Unavailable(fault)) => {
                             self.note(fault);
-                            return Ok(unavailable());
+                            return Ok(S::unavailable(RETRY_AFTER_S));
                         }
                         Err(CommitError::Conflict | CommitError::Spent | CommitError::Replayed) => {
                             tries += 1;
@@ -116,7 +110,7 @@ impl Engine {
                     }
                     if tries == MAX_TRIES {
                         tracing::debug!("a request lost to others too often");
-                        return Ok(unavailable());
+                        return Ok(S::unavailable(RETRY_AFTER_S));
                     }
                 }
                 Step::Wait {
@@ -142,30 +136,36 @@ impl Engine {
         }
     }
 
-    /// One step of the hub on a new snapshot.
-    pub(crate) async fn step(
+    /// One step of a service on a new snapshot.
+    pub(crate) async fn step<S: Service>(
         self: &Arc<Self>,
+        service: &Arc<S>,
         bytes: &Bytes,
-        endpoint: Endpoint,
-    ) -> Result<Step, NoAnswer> {
-        if is_short(bytes, endpoint) {
-            return self.step_here(bytes, endpoint);
+        endpoint: S::Endpoint,
+    ) -> Result<Step<S::Answer>, NoAnswer> {
+        if S::is_short(bytes, endpoint) {
+            return self.step_here(service.as_ref(), bytes, endpoint);
         }
         let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
         let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
-        let (engine, bytes) = (Arc::clone(self), bytes.clone());
-        tokio::task::spawn_blocking(move || engine.step_here(&bytes, endpoint))
+        let (engine, service, bytes) = (Arc::clone(self), Arc::clone(service), bytes.clone());
+        tokio::task::spawn_blocking(move || engine.step_here(service.as_ref(), &bytes, endpoint))
             .await
             .unwrap_or(Err(NoAnswer::Failed))
     }
 
-    fn step_here(&self, bytes: &[u8], endpoint: Endpoint) -> Result<Step, NoAnswer> {
+    fn step_here<S: Service>(
+        &self,
+        service: &S,
+        bytes: &[u8],
+        endpoint: S::Endpoint,
+    ) -> Result<Step<S::Answer>, NoAnswer> {
         let mut rng = random::generator().map_err(|_| NoAnswer::Failed)?;
         let snapshot = match self.store.snapshot() {
             Ok(snapshot) => snapshot,
             Err(fault) => {
                 self.note(fault);
-                return Ok(Step::Answer(unavailable()));
+                return Ok(Step::Answer(S::unavailable(RETRY_AFTER_S)));
             }
         };
         let records = SnapshotRecords::new(snapshot);
@@ -173,15 +173,15 @@ impl Engine {
             now_s: self.clock.now_s(),
             rng: &mut rng,
         };
-        // The hub works on copies: nothing of a step that panicked is kept.
+        // A service works on copies: nothing of a step that panicked is kept.
         let step = catch_unwind(AssertUnwindSafe(|| {
-            self.hub.handle(bytes, endpoint, &records, &mut env)
+            service.handle(bytes, endpoint, &records, &mut env)
         }));
         if let Some(fault) = records.fault() {
             self.note(fault);
         }
         step.map_err(|_| {
-            tracing::error!("the hub panicked; the request was refused");
+            tracing::error!("a service panicked; the request was refused");
             NoAnswer::Failed
         })
     }
@@ -209,23 +209,5 @@ struct Queued<'a>(&'a AtomicUsize);
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-fn unavailable() -> ResponseBody {
-    ResponseBody::Rejected(Reject::Unavailable {
-        retry_after_s: RETRY_AFTER_S,
-    })
-}
-
-/// Whether a request is known to be short work (a send, a read of a stream or inbox): then a hop
-/// to another thread would cost more than the work. It is a guess for the sake of speed alone,
-/// from the request's type (`uint16 version; uint16 type`), before anything is parsed.
-fn is_short(bytes: &[u8], endpoint: Endpoint) -> bool {
-    const SEND: [u8; 2] = 4u16.to_be_bytes();
-    match endpoint {
-        Endpoint::Streams | Endpoint::Inboxes => true,
-        Endpoint::GroupOperation => bytes.get(2..4) == Some(SEND.as_slice()),
-        Endpoint::WelcomeInformation | Endpoint::ExternalCommitInformation => false,
     }
 }

@@ -117,9 +117,9 @@ pub enum StartError {
     /// Cryptography failed on our own data.
     #[error("cryptography failed on own data")]
     Crypto(#[from] sordino_crypto::CryptoError),
-    /// The hub refuses its configuration.
-    #[error("the delivery service cannot start")]
-    Hub,
+    /// A service does not come up on its keys.
+    #[error("a service cannot start on these keys")]
+    Service,
 }
 
 impl StartError {

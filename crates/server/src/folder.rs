@@ -74,13 +74,18 @@ impl DataFolder {
 
     /// Where the operator key is unless configured otherwise.
     pub(crate) fn operator_key(&self) -> PathBuf {
-        self.path.join(KEYS).join(OPERATOR_KEY)
+        operator_key_in(&self.path)
     }
 
     /// Where the window keys are.
     pub(crate) fn window_keys(&self) -> PathBuf {
         self.path.join(KEYS).join(WINDOW_KEYS)
     }
+}
+
+/// Where the operator key of a data folder is.
+pub(crate) fn operator_key_in(data_dir: &Path) -> PathBuf {
+    data_dir.join(KEYS).join(OPERATOR_KEY)
 }
 
 /// Who else may read a secret file.

@@ -188,13 +188,11 @@ fn operator_key(
     folder: &DataFolder,
     place: &KeyPlace,
 ) -> Result<(OperatorKey, PathBuf), StartError> {
-    let (path, readers) = match place {
-        KeyPlace::DataFolder => (folder.operator_key(), Readers::Owner),
-        KeyPlace::File(path) => (path.clone(), Readers::Owner),
-        KeyPlace::Credential(path) => (path.clone(), Readers::OwnerAndList),
+    let path = match place {
+        KeyPlace::DataFolder => folder.operator_key(),
+        KeyPlace::File(path) | KeyPlace::Credential(path) => path.clone(),
     };
-    if let Some(bytes) = read_secret(&path, readers)? {
-        let key = parse_key(&bytes).ok_or_else(|| StartError::NotAKey { path: path.clone() })?;
+    if let Some(key) = read_operator_key(&path, place)? {
         return Ok((key, path));
     }
     if *place != KeyPlace::DataFolder {
@@ -213,6 +211,22 @@ fn operator_key(
     text.push('\n');
     create_secret(&path, text.as_bytes())?;
     Ok((OperatorKey::new(Secret32::new(*key)), path))
+}
+
+/// The operator key in a file of that kind of place; `None` where there is no file.
+pub(crate) fn read_operator_key(
+    path: &Path,
+    place: &KeyPlace,
+) -> Result<Option<OperatorKey>, StartError> {
+    let readers = match place {
+        KeyPlace::DataFolder | KeyPlace::File(_) => Readers::Owner,
+        KeyPlace::Credential(_) => Readers::OwnerAndList,
+    };
+    let Some(bytes) = read_secret(path, readers)? else {
+        return Ok(None);
+    };
+    let not_a_key = || StartError::NotAKey { path: path.into() };
+    parse_key(&bytes).ok_or_else(not_a_key).map(Some)
 }
 
 /// 64 hexadecimal digits, with white space around them, or 32 bytes.

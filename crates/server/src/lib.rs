@@ -3,9 +3,9 @@
 //! ```text
 //! connection -> guard -> router -> body -> engine -> answer
 //!                                            |
-//!                        snapshot -> hub -> commit    (again on a conflict; later, when waiting)
+//!                        snapshot -> hub or accounts -> commit    (again on a conflict; later, when waiting)
 //! ```
-//! Owns everything that does I/O around the hub, which is a pure function.
+//! Owns everything that does I/O around the services, which are pure functions.
 //! Invariant: an answer that depends on a change leaves only when the change is durable; log lines
 //! are constant texts with counts at most.
 //! Never sees: what requests mean, who sends them, from where.
@@ -28,11 +28,13 @@ mod engine;
 mod error;
 mod folder;
 mod http;
+mod invitations;
 mod keys;
 mod maintenance;
 mod random;
 mod records;
 mod server;
+mod service;
 mod settings;
 mod signals;
 mod stop;
@@ -40,14 +42,16 @@ mod tls;
 
 pub use clock::{Clock, SystemClock, TestClock};
 pub use config::{
-    CREDENTIALS_VARIABLE, Config, ConfigError, Environment, LimitsSection, LogFormat, LogLevel,
-    LogSection, OPERATOR_KEY_CREDENTIAL, OPERATOR_KEY_VARIABLE, RetentionSection, TlsSection,
-    key_place,
+    AccountsSection, CREDENTIALS_VARIABLE, Config, ConfigError, Environment, LimitsSection,
+    LogFormat, LogLevel, LogSection, OPERATOR_KEY_CREDENTIAL, OPERATOR_KEY_VARIABLE,
+    RegistrationChoice, RetentionSection, TlsSection, key_place,
 };
 pub use error::{MaintenanceError, StartError};
+pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, invitations};
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{
     DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, ServerConfig, TlsFiles,
 };
 pub use signals::Signals;
+pub use sordino_accounts::Registration;

@@ -1,19 +1,19 @@
-//! Owns the seam between the hub and the store: the hub's reads on a snapshot, its effects as one
+//! Owns the seam between services and the store: their reads on a snapshot, their effects as one
 //! change.
 //!
 //! Invariant: nothing is added or left out on the way. Never sees what the bytes mean.
 
-use sordino_hub::{Expectation, LogPage, RecordFault, Records, StoreKey};
+use sordino_effects::{Expectation, LogPage, RecordFault, Records, StoreKey};
 use sordino_store::{
     Append, Changes, Expect, Key, LogHandle, Put, RedbSnapshot, Replay, Snapshot, StoreFault,
     Version,
 };
 use std::cell::Cell;
 
-/// One snapshot, as the hub reads it.
+/// One snapshot, as a service reads it.
 pub(crate) struct SnapshotRecords {
     snapshot: RedbSnapshot,
-    /// Why a read failed. The hub only learns that one did; the server wants to know more.
+    /// Why a read failed. A service only learns that one did; the server wants to know more.
     fault: Cell<Option<StoreFault>>,
 }
 
@@ -50,7 +50,7 @@ impl Records for SnapshotRecords {
 
     fn read_log(
         &self,
-        log: &sordino_hub::LogHandle,
+        log: &sordino_effects::LogHandle,
         from: u64,
         max_entries: usize,
         max_bytes: usize,
@@ -68,9 +68,9 @@ impl Records for SnapshotRecords {
     }
 }
 
-/// The hub's changes, in the store's words.
-pub(crate) fn to_store(changes: sordino_hub::Changes) -> Changes {
-    let sordino_hub::Changes {
+/// A service's changes, in the store's words.
+pub(crate) fn to_store(changes: sordino_effects::Changes) -> Changes {
+    let sordino_effects::Changes {
         expect,
         put,
         delete,
@@ -110,6 +110,6 @@ pub(crate) fn to_store(changes: sordino_hub::Changes) -> Changes {
 }
 
 /// Log handles, in the store's words.
-pub(crate) fn handles(logs: &[sordino_hub::LogHandle]) -> Vec<LogHandle> {
+pub(crate) fn handles(logs: &[sordino_effects::LogHandle]) -> Vec<LogHandle> {
     logs.iter().copied().map(LogHandle).collect()
 }

@@ -3,7 +3,7 @@
 //! Invariant: it serves only when everything is open and checked, and it has stopped only when
 //! every acknowledged change is on the disk and nothing of it runs any more.
 
-use crate::app::App;
+use crate::app::{App, Services};
 use crate::engine::Engine;
 use crate::error::{MaintenanceError, StartError};
 use crate::folder::DataFolder;
@@ -14,6 +14,8 @@ use crate::settings::{DomainChoice, ServerConfig};
 use crate::signals::Signals;
 use crate::stop::Stopper;
 use crate::tls;
+use sordino_accounts::{Accounts, AccountsConfig};
+use sordino_crypto::{OuterKeys, SigningKey};
 use sordino_hub::{Hub, HubConfig};
 use sordino_store::{RedbOptions, RedbStore, Store};
 use sordino_wire::{Domain, SignatureKey};
@@ -74,16 +76,10 @@ impl Server {
         let opened = open(&config, &domain).await?;
 
         let encrypted = tls.is_some() || config.behind_proxy;
-        let hub_config = HubConfig {
-            stream_entry_days: config.stream_entry_days,
-            inactive_days: config.inactive_days,
-            ..HubConfig::new(domain.clone())
-        };
         let outer = opened.keys.outer;
-        let hub = Hub::new(hub_config, &opened.keys.signing, Arc::clone(&outer))
-            .map_err(|_| StartError::Hub)?;
-        let hub_signature_key = hub.signature_key().clone();
-        let engine = Engine::new(hub, opened.store.clone(), Arc::clone(&config.clock));
+        let services = services(&config, &domain, &opened.keys.signing, &outer)?;
+        let hub_signature_key = services.hub.signature_key().clone();
+        let engine = Engine::new(opened.store.clone(), Arc::clone(&config.clock));
         let engine = Arc::new(engine);
         let maintenance = Arc::new(Maintenance::new(
             Arc::clone(&engine),
@@ -93,7 +89,13 @@ impl Server {
         ));
 
         let stopper = Stopper::new();
-        let app = App::new(engine, config.limits, stopper.listener(), encrypted);
+        let app = App::new(
+            services,
+            engine,
+            config.limits,
+            stopper.listener(),
+            encrypted,
+        );
         let acceptor = Acceptor {
             listener,
             tls,
@@ -184,6 +186,29 @@ impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Running(..)")
     }
+}
+
+fn services(
+    config: &ServerConfig,
+    domain: &Domain,
+    signing_key: &SigningKey,
+    outer: &Arc<OuterKeys>,
+) -> Result<Services, StartError> {
+    let hub_config = HubConfig {
+        stream_entry_days: config.stream_entry_days,
+        inactive_days: config.inactive_days,
+        ..HubConfig::new(domain.clone())
+    };
+    let accounts_config = AccountsConfig {
+        domain: domain.clone(),
+        registration: config.registration,
+    };
+    let hub = Hub::new(hub_config, signing_key, Arc::clone(outer));
+    let accounts = Accounts::new(accounts_config, Arc::clone(outer));
+    Ok(Services {
+        hub: Arc::new(hub.map_err(|_| StartError::Service)?),
+        accounts: Arc::new(accounts.map_err(|_| StartError::Service)?),
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

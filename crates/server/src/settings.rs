@@ -3,6 +3,7 @@
 //! Invariant: it names places of secrets and holds none.
 
 use crate::clock::{Clock, SystemClock};
+use sordino_accounts::Registration;
 use sordino_wire::Domain;
 use sordino_wire::limits::{MAX_BODY_BYTES, STREAM_ENTRY_DAYS};
 use std::fmt;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 pub const DEV_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
 /// Where a development server keeps its data.
 pub const DEV_DATA_DIR: &str = "sordino-data";
+
+/// The work that a development server asks of who registers: what takes no time.
+const DEV_DIFFICULTY_BITS: u8 = 8;
 
 /// Under which domain the server serves. It cannot be changed later: streams, pseudonyms and
 /// signatures name it.
@@ -90,6 +94,8 @@ pub struct ServerConfig {
     pub stream_entry_days: u32,
     /// Days without a commit after which the hub proposes to remove a device from its groups.
     pub inactive_days: u32,
+    /// Who may register an account.
+    pub registration: Registration,
     /// Start although the window keys are gone, and with them everything not yet delivered.
     pub accept_lost_deliveries: bool,
     /// What tells the time.
@@ -109,6 +115,7 @@ impl ServerConfig {
             limits: Limits::default(),
             stream_entry_days: STREAM_ENTRY_DAYS,
             inactive_days: 90,
+            registration: Registration::Invitation,
             accept_lost_deliveries: false,
             clock: Arc::new(SystemClock),
         }
@@ -116,8 +123,7 @@ impl ServerConfig {
 
     /// A server for development: loopback, plain HTTP, the address as its domain.
     pub fn dev(listen: Option<SocketAddr>, data_dir: Option<PathBuf>) -> Self {
-        Self::new(
-            DomainChoice::Listening,
+        Self::without_domain(
             listen.unwrap_or(DEV_LISTEN),
             data_dir.unwrap_or_else(|| DEV_DATA_DIR.into()),
         )
@@ -126,7 +132,17 @@ impl ServerConfig {
     /// A server for tests in one process: a free port on loopback.
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::new(DomainChoice::Listening, listen, data_dir)
+        Self::without_domain(listen, data_dir)
+    }
+
+    /// The address is the domain, and anybody may register.
+    fn without_domain(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            registration: Registration::ProofOfWork {
+                difficulty_bits: DEV_DIFFICULTY_BITS,
+            },
+            ..Self::new(DomainChoice::Listening, listen, data_dir)
+        }
     }
 }
 

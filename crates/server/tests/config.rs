@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use sordino_server::{
-    Config, ConfigError, DomainChoice, Environment, KeyPlace, LogFormat, LogLevel, ServerConfig,
+    Config, ConfigError, DomainChoice, Environment, KeyPlace, LogFormat, LogLevel, Registration,
+    ServerConfig,
 };
 use std::path::PathBuf;
 
@@ -48,7 +49,8 @@ fn the_example_parses_and_shows_the_defaults() {
             l.max_connections,
             l.shutdown_timeout_s,
         );
-        (limits, c.stream_entry_days, c.inactive_days, c.behind_proxy)
+        let days = (c.stream_entry_days, c.inactive_days);
+        (limits, days, c.behind_proxy, c.registration)
     };
     assert_eq!(config(&all), config(&shown));
 }
@@ -63,6 +65,8 @@ fn every_key_is_in_the_example() {
         "behind_proxy",
         "cert",
         "key",
+        "registration",
+        "difficulty_bits",
         "stream_entry_days",
         "inactive_days",
         "body_bytes",
@@ -121,6 +125,35 @@ fn values_out_of_range_are_refused() {
     for level in ["trace", "INFO", "everything"] {
         let text = refusal(&format!("{MINIMAL}[log]\nlevel = \"{level}\"\n"));
         assert!(text.contains(level), "{text}");
+    }
+}
+
+#[test]
+fn the_operator_says_who_may_register() {
+    let registration = |text: &str| {
+        let checked = check(&format!("{MINIMAL}[accounts]\n{text}"));
+        checked.map(|config| config.registration)
+    };
+    let work = |difficulty_bits| Registration::ProofOfWork { difficulty_bits };
+    let good = [
+        ("", Registration::Invitation),
+        ("registration = \"invitation\"", Registration::Invitation),
+        ("registration = \"closed\"", Registration::Closed),
+        ("registration = \"proof_of_work\"", work(24)),
+        (
+            "registration = \"proof_of_work\"\ndifficulty_bits = 40",
+            work(40),
+        ),
+    ];
+    for (text, expected) in good {
+        assert_eq!(registration(text).unwrap(), expected, "{text}");
+    }
+    let odd = registration("registration = \"open\"").unwrap_err();
+    assert!(odd.to_string().contains("proof_of_work"), "{odd}");
+    for bits in ["0", "41"] {
+        let text = format!("registration = \"proof_of_work\"\ndifficulty_bits = {bits}");
+        let refused = registration(&text).unwrap_err().to_string();
+        assert!(refused.contains("difficulty_bits"), "{refused}");
     }
 }
 

@@ -10,7 +10,13 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// The crates whose lines are written: they log constant texts and counts.
-const OWN_TARGETS: [&str; 4] = ["sordino", "sordino_hub", "sordino_server", "sordino_store"];
+const OWN_TARGETS: [&str; 5] = [
+    "sordino",
+    "sordino_accounts",
+    "sordino_hub",
+    "sordino_server",
+    "sordino_store",
+];
 
 /// Writes log lines to standard error from now on, and panics without what they hold.
 pub(crate) fn start(section: LogSection) {

@@ -3,6 +3,7 @@
 //! Invariant: a value encodes to one byte string of a padded size, and only that one decodes.
 
 use crate::PROTOCOL_VERSION;
+use crate::account::AccountReject;
 use crate::auth::Authentication;
 use crate::limits::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
 use crate::operation::RequestBody;
@@ -89,33 +90,73 @@ impl DsResponse {
     }
 }
 
-fn within(encoded: Vec<u8>, limit: usize) -> Result<Vec<u8>, tls_codec::Error> {
+/// Why an envelope does not open, in whichever world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EnvelopeError {
+    /// Over the limit.
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Another version.
+    Version,
+    /// Anything else.
+    Malformed,
+}
+
+impl From<EnvelopeError> for Reject {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooLarge { limit } => Self::TooLarge { limit },
+            EnvelopeError::Version => Self::UnsupportedVersion {
+                supported: PROTOCOL_VERSION,
+            },
+            EnvelopeError::Malformed => Self::Malformed,
+        }
+    }
+}
+
+impl From<EnvelopeError> for AccountReject {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::TooLarge { limit } => Self::TooLarge { limit },
+            EnvelopeError::Version => Self::UnsupportedVersion {
+                supported: PROTOCOL_VERSION,
+            },
+            EnvelopeError::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// The bytes, if the other side would parse as many.
+pub(crate) fn within(encoded: Vec<u8>, limit: usize) -> Result<Vec<u8>, tls_codec::Error> {
     if encoded.len() > limit {
         return Err(tls_codec::Error::EncodingError("too large".into()));
     }
     Ok(encoded)
 }
 
-fn open_version(bytes: &[u8], limit: usize) -> Result<&[u8], Reject> {
+/// What follows the version.
+pub(crate) fn open_version(bytes: &[u8], limit: usize) -> Result<&[u8], EnvelopeError> {
     if bytes.len() > limit {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        return Err(Reject::TooLarge { limit });
+        return Err(EnvelopeError::TooLarge { limit });
     }
-    let (version, rest) = u16::tls_deserialize_bytes(bytes).map_err(|_| Reject::Malformed)?;
+    let (version, rest) =
+        u16::tls_deserialize_bytes(bytes).map_err(|_| EnvelopeError::Malformed)?;
     if version != PROTOCOL_VERSION {
-        return Err(Reject::UnsupportedVersion {
-            supported: PROTOCOL_VERSION,
-        });
+        return Err(EnvelopeError::Version);
     }
     Ok(rest)
 }
 
 /// What follows must be exactly the padding that the encoder would have made.
-fn close_padding(whole: &[u8], rest: &[u8]) -> Result<(), Reject> {
-    let padding = Padding::tls_deserialize_exact_bytes(rest).map_err(|_| Reject::Malformed)?;
+pub(crate) fn close_padding(whole: &[u8], rest: &[u8]) -> Result<(), EnvelopeError> {
+    let padding =
+        Padding::tls_deserialize_exact_bytes(rest).map_err(|_| EnvelopeError::Malformed)?;
     let unpadded = whole.len().saturating_sub(rest.len());
     if padding != Padding::for_size(unpadded) {
-        return Err(Reject::Malformed);
+        return Err(EnvelopeError::Malformed);
     }
     Ok(())
 }

@@ -5,12 +5,17 @@
 //! Invariant: one encoding per value; a parser refuses every other byte string.
 //! Never sees: a private key; the keys that requests carry are [`Secret32`].
 
+mod account;
+mod account_envelope;
 mod auth;
 mod bytes;
 mod commit;
+mod connection;
+mod content;
 mod credential;
 mod envelope;
 mod ids;
+mod key_package_set;
 /// Every limit of the protocol.
 pub mod limits;
 /// Media types and paths.
@@ -24,12 +29,17 @@ mod response;
 mod secret;
 mod stream;
 
+pub use account::*;
+pub use account_envelope::*;
 pub use auth::*;
 pub use bytes::{Bytes, List, OutOfBounds, encode, exact};
 pub use commit::*;
+pub use connection::*;
+pub use content::*;
 pub use credential::*;
 pub use envelope::*;
 pub use ids::*;
+pub use key_package_set::*;
 pub use operation::*;
 pub use policy::*;
 pub use reject::*;

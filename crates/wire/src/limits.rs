@@ -95,3 +95,43 @@ pub const MAX_PARKING_PLACES: usize = 32;
 pub const MAX_PROPOSALS_PER_REQUEST: usize = 4;
 /// Signed proofs for added leaves in a commit's authenticated data.
 pub const MAX_LEAF_PROOFS: usize = MAX_ADDS;
+/// The shortest handle.
+pub const MIN_HANDLE_BYTES: usize = 2;
+/// The longest handle. Shorter than a UUID, so no handle looks like a pseudonym.
+pub const MAX_HANDLE_BYTES: usize = 32;
+/// Devices of one account.
+pub const MAX_ACCOUNT_CLIENTS: usize = 16;
+/// The longest invitation code, as text.
+pub const MAX_INVITATION_BYTES: usize = 128;
+/// Connection requests that wait at one account.
+pub const MAX_PENDING_CONNECTION_REQUESTS: usize = 64;
+/// Days that a connection request waits.
+pub const CONNECTION_REQUEST_DAYS: u32 = 30;
+/// The plaintext of a connection request, always this size.
+pub const CONNECTION_REQUEST_BYTES: usize = 2_048;
+/// The ciphertext of a connection request: plaintext and AES-128-GCM tag.
+pub const CONNECTION_REQUEST_CIPHERTEXT_BYTES: usize = CONNECTION_REQUEST_BYTES + 16;
+/// Devices in one key-package set.
+pub const MAX_SET_DEVICES: usize = MAX_ACCOUNT_CLIENTS;
+/// Sets that one pool holds at once, complete or not: twice what clients keep, for replacement.
+pub const MAX_POOL_SETS: usize = 8;
+/// Complete sets that clients keep per contact.
+pub const POOL_SETS: usize = 4;
+/// Entries in one upload.
+pub const MAX_SET_ENTRIES_PER_REQUEST: usize = MAX_POOL_SETS;
+/// Tags of served sets that a pool remembers until their last day.
+pub const MAX_SERVED_TAGS: usize = 256;
+/// The plaintext of a set entry, always this size.
+pub const SET_ENTRY_BYTES: usize = 3_072;
+/// The ciphertext of a set entry: plaintext and AES-256-GCM tag.
+pub const SET_ENTRY_CIPHERTEXT_BYTES: usize = SET_ENTRY_BYTES + 16;
+/// Days after which a pool that nobody touched is forgotten, with what it has served.
+pub const POOL_IDLE_DAYS: u32 = 365;
+/// The longest life of a key-package set in days.
+pub const MAX_SET_DAYS: u32 = 90;
+/// The largest deposit in an inbox that was opened for deposits.
+pub const MAX_DEPOSIT_BYTES: usize = 128 * 1024;
+/// The largest request of the account world, padding included.
+pub const MAX_ACCOUNT_BODY_BYTES: usize = 64 * 1024;
+/// The largest content of an application message, before MLS.
+pub const MAX_MEMBER_CONTENT_BYTES: usize = MAX_MESSAGE_BYTES - 1_024;

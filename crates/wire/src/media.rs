@@ -18,3 +18,9 @@ pub const INBOXES: &str = "/inboxes";
 pub const DS_DOMAIN: &str = "/.well-known/mimi/ds-domain";
 /// The directory of addresses.
 pub const DIRECTORY: &str = "/.well-known/mimi-protocol-directory";
+/// Accounts: registering, devices, connection requests that wait.
+pub const ACCOUNTS: &str = "/accounts";
+/// Asking a person: look-up and connection request, without an account.
+pub const CONNECTION_REQUEST: &str = "/connection_request";
+/// Publishing and fetching key-package sets.
+pub const GROUP_KEY_PACKAGES: &str = "/group_key_packages";

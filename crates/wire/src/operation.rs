@@ -6,6 +6,9 @@ use crate::bytes::{Bytes, List};
 use crate::commit::{CommitRequest, HandshakeBytes, InboxAddress, SealedKeyObject};
 use crate::credential::IdentityEntry;
 use crate::ids::{Digest, GroupId, HpkeKey, InboxId, Locator, SignatureBytes, SignatureKey};
+use crate::key_package_set::{
+    DropKeyPackages, FetchKeyPackages, InspectKeyPackages, PublishKeyPackages,
+};
 use crate::limits::{
     MAX_GROUP_INFO_BYTES, MAX_MESSAGE_BYTES, MAX_PROPOSALS_PER_REQUEST, MAX_TREE_BYTES,
 };
@@ -207,6 +210,20 @@ pub struct OpenInbox {
     pub hpke_key: HpkeKey,
     /// Its last day, in days since 1970.
     pub last_day: u32,
+    /// SHA-256 of a secret whose holder may deposit here. Absent where Welcomes and answers to key
+    /// requests alone may come.
+    pub deposit_hash: Option<Digest>,
+}
+
+/// Puts something into an inbox that was opened for deposits: how two devices of one user meet.
+#[derive(Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+pub struct Deposit {
+    /// Where.
+    pub inbox: InboxAddress,
+    /// What [`OpenInbox::deposit_hash`] is the hash of.
+    pub deposit_secret: Secret32,
+    /// Sealed by its sender to whom it is for.
+    pub contents: Bytes<1, { crate::limits::MAX_DEPOSIT_BYTES }>,
 }
 
 /// All requests.
@@ -264,4 +281,19 @@ pub enum RequestBody {
     /// See [`ReadStreams`].
     #[tls_codec(discriminant = 34)]
     ReadStreams(ReadStreams),
+    /// See [`Deposit`].
+    #[tls_codec(discriminant = 35)]
+    Deposit(Deposit),
+    /// See [`PublishKeyPackages`].
+    #[tls_codec(discriminant = 48)]
+    PublishKeyPackages(PublishKeyPackages),
+    /// See [`DropKeyPackages`].
+    #[tls_codec(discriminant = 49)]
+    DropKeyPackages(DropKeyPackages),
+    /// See [`FetchKeyPackages`].
+    #[tls_codec(discriminant = 50)]
+    FetchKeyPackages(FetchKeyPackages),
+    /// See [`InspectKeyPackages`].
+    #[tls_codec(discriminant = 51)]
+    InspectKeyPackages(InspectKeyPackages),
 }

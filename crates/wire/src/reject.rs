@@ -171,6 +171,14 @@ pub enum Reject {
     #[tls_codec(discriminant = 33)]
     #[error("the welcome does not fit the commit")]
     InvalidWelcome,
+    /// No complete set is left for this contact, or there is no such pool: invite it instead.
+    #[tls_codec(discriminant = 34)]
+    #[error("no key-package set is left")]
+    PoolEmpty,
+    /// A set's entries contradict each other, or its tag was served before.
+    #[tls_codec(discriminant = 35)]
+    #[error("a key-package set is not acceptable")]
+    InvalidSet,
 }
 
 /// What a policy decides about.

@@ -4,6 +4,7 @@
 
 use crate::bytes::List;
 use crate::credential::{IdentityEntry, PreviousWrapper};
+use crate::key_package_set::{FetchedSet, PoolState};
 use crate::limits::{MAX_PENDING_PROPOSALS, MAX_ROSTER_ENTRIES, MAX_WRAPPERS};
 use crate::operation::{GroupInfoBytes, TreeBytes};
 use crate::reject::{OutcomeDetail, Reject};
@@ -100,4 +101,10 @@ pub enum ResponseBody {
     /// To reading an inbox.
     #[tls_codec(discriminant = 5)]
     Inbox(StreamPage),
+    /// To fetching key packages.
+    #[tls_codec(discriminant = 6)]
+    KeyPackages(FetchedSet),
+    /// To inspecting key packages.
+    #[tls_codec(discriminant = 7)]
+    Pool(PoolState),
 }

@@ -180,4 +180,7 @@ pub enum InboxDelivery {
         /// Sealed to its key.
         key_object: SealedKeyObject,
     },
+    /// A deposit: the contents as they came.
+    #[tls_codec(discriminant = 3)]
+    Deposit(Bytes<1, { crate::limits::MAX_DEPOSIT_BYTES }>),
 }

@@ -1,12 +1,14 @@
 //! Memory does not depend on how many groups there are in which nothing happens.
 
-use sordino_client::{Client, ClientConfig, GroupSettings, HubAddress, IdentifierUri};
+use crate::world::register;
+use sordino_client::{ClientConfig, GroupSettings, HubAddress};
 use sordino_server::{DomainChoice, Server, ServerConfig};
 use sordino_wire::Domain;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const TEST: &str = "idle::memory_does_not_grow_with_groups";
 /// Names the data folder to the process that is to be the server.
@@ -75,14 +77,16 @@ impl Drop for ServerProcess {
 async fn serve(data_dir: &Path) {
     let domain = DomainChoice::Named(Domain::new(DOMAIN).unwrap());
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let running = Server::start(ServerConfig::new(domain, listen, data_dir))
-        .await
-        .unwrap();
+    let mut config = ServerConfig::new(domain, listen, data_dir);
+    config.registration = ServerConfig::local(data_dir).registration;
+    let running = Server::start(config).await.unwrap();
     println!("{LISTENING}{}", running.local_addr());
     let told = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     told.await.unwrap().unwrap();
     running.shutdown().await;
 }
+
+static MAKERS: AtomicUsize = AtomicUsize::new(0);
 
 async fn create(server: &ServerProcess, folder: &Path, groups: usize) {
     let mut makers = tokio::task::JoinSet::new();
@@ -93,9 +97,10 @@ async fn create(server: &ServerProcess, folder: &Path, groups: usize) {
         };
         let vault = folder.join(format!("{maker}-{groups}.vault"));
         let config = ClientConfig::new(vault, [7; 32], hub);
-        let user = IdentifierUri::new(format!("mimi://{DOMAIN}/u/{maker}")).unwrap();
+        let number = MAKERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("maker-{number}");
         makers.spawn(async move {
-            let client = Client::create_user(config, &user).await.unwrap();
+            let client = register(config, &name).await;
             for _ in 0..groups / 4 {
                 client.create_group(GroupSettings::closed()).await.unwrap();
             }

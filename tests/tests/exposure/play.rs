@@ -1,7 +1,7 @@
 //! Owns a conversation in which everything happens that leaves something behind.
 
 use crate::world::{Known, World, add, note, say, settle};
-use sordino_client::{Client, Group, GroupSettings, NewDevice};
+use sordino_client::{Client, Group, GroupSettings, Linking};
 
 /// What a play leaves: the devices are still there.
 pub struct Played {
@@ -83,21 +83,19 @@ async fn invited(all: &[&Client; 4], known: &mut Known) -> Group {
 
 /// A connection with a further device; then a deleted group.
 async fn further(world: &World, all: &[&Client; 4], known: &mut Known, suffix: &str) -> Group {
-    let settings = GroupSettings::connection();
-    let group = all[0].create_group(settings).await.unwrap();
-    let link = group.invite_link().await.unwrap();
-    let at_cass = all[2].join_connection(&link).await.unwrap();
+    let contact = all[0].contact(&all[2].credential().user).await.unwrap();
+    let group = contact.group.unwrap();
     settle(all, known).await;
     note(known, all).await;
     let name = format!("cassiopeia{suffix}");
     let config = world.config(&format!("{name}-2"));
-    let new = NewDevice::new(config, &world.uri(&name)).await.unwrap();
-    let handover = all[2].link_device(new.link_request()).await.unwrap();
-    let (second, groups) = new.accept(handover).await.unwrap();
-    let of = groups.iter().find(|g| g.group_id() == group.id()).unwrap();
-    let request = second.leaf_request(of).unwrap();
-    let grant = at_cass.grant_leaf(&request).await.unwrap();
-    let at_second = second.join_as_new_device(grant).await.unwrap();
+    let linking = Linking::start(config).await.unwrap();
+    let code = linking.code().to_owned();
+    let (linked, second) = tokio::join!(all[2].link_device(&code), linking.finish());
+    linked.unwrap();
+    let second = second.unwrap();
+    settle(&[all[2], &second], known).await;
+    let at_second = second.group(group.id()).await.unwrap();
     say(&at_second, "from a device of its own", known).await;
     settle(&[all[0], all[2], &second], known).await;
     note(known, &[all[0], all[2], &second]).await;

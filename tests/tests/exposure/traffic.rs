@@ -4,8 +4,11 @@ use crate::play::play;
 use crate::search::Search;
 use crate::world::{Known, World, add, note, of_kind, say, settle};
 use sordino_client::GroupSettings;
-use sordino_wire::{Authentication, DsRequest, RequestBody, SendMessage, media};
-use std::collections::BTreeSet;
+use sordino_wire::{
+    AccountAuthentication, AccountRequest, Authentication, DsRequest, RequestBody, SendMessage,
+    media,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -17,8 +20,57 @@ type Flow = Arc<Mutex<Vec<u8>>>;
 /// Passes everything on and keeps a copy.
 pub struct Recorder {
     pub address: SocketAddr,
-    requests: Arc<Mutex<Vec<Flow>>>,
-    answers: Arc<Mutex<Vec<Flow>>>,
+    connections: Arc<Mutex<Vec<Recorded>>>,
+}
+
+/// One connection, there and back.
+#[derive(Clone)]
+struct Recorded {
+    requests: Flow,
+    answers: Flow,
+}
+
+/// What a request is about, and over which kind of connection it may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sphere {
+    /// As one account.
+    Account,
+    /// About somebody's account, as nobody: one request per connection.
+    Contact,
+    /// Group operations, and what it takes to join.
+    Operations,
+    Streams,
+    /// Reading inboxes.
+    Inboxes,
+    /// Opening one: one request per connection.
+    InboxOpening,
+    /// Pools of key-package sets: one request per connection.
+    KeyPackages,
+}
+
+impl Sphere {
+    fn of(path: &str, body: &[u8]) -> Self {
+        match path {
+            media::ACCOUNTS => Self::Account,
+            media::CONNECTION_REQUEST => Self::Contact,
+            media::STREAMS => Self::Streams,
+            media::GROUP_KEY_PACKAGES => Self::KeyPackages,
+            media::INBOXES => match DsRequest::parse(body).unwrap().request.body {
+                RequestBody::ReadInbox(_) => Self::Inboxes,
+                _ => Self::InboxOpening,
+            },
+            _ => Self::Operations,
+        }
+    }
+
+    /// Whether names are spoken there.
+    pub fn knows_names(self) -> bool {
+        matches!(self, Self::Account | Self::Contact)
+    }
+
+    fn is_once(self) -> bool {
+        matches!(self, Self::Contact | Self::InboxOpening | Self::KeyPackages)
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -41,13 +93,9 @@ impl Recorder {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let recorder = Self {
             address: listener.local_addr().unwrap(),
-            requests: Arc::default(),
-            answers: Arc::default(),
+            connections: Arc::default(),
         };
-        let (requests, answers) = (
-            Arc::clone(&recorder.requests),
-            Arc::clone(&recorder.answers),
-        );
+        let connections = Arc::clone(&recorder.connections);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // A hub that is away for a while is away through this as well.
@@ -57,8 +105,10 @@ impl Recorder {
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 let (there, back) = (Flow::default(), Flow::default());
-                locked(&requests).push(Arc::clone(&there));
-                locked(&answers).push(Arc::clone(&back));
+                locked(&connections).push(Recorded {
+                    requests: Arc::clone(&there),
+                    answers: Arc::clone(&back),
+                });
                 tokio::spawn(pass_on(from_client, to_server, there));
                 tokio::spawn(pass_on(from_server, to_client, back));
             }
@@ -66,34 +116,58 @@ impl Recorder {
         recorder
     }
 
+    fn connections(&self) -> Vec<Recorded> {
+        locked(&self.connections).clone()
+    }
+
     /// Paths and bodies of all POSTs so far.
     fn posts(&self) -> Vec<(String, Vec<u8>)> {
+        let connections = self.connections();
+        connections.iter().flat_map(Recorded::posts).collect()
+    }
+
+    /// Everything that went over connections of some spheres.
+    pub fn bytes(&self, wanted: impl Fn(Sphere) -> bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for connection in self.connections() {
+            if connection.spheres().into_iter().any(&wanted) {
+                bytes.extend(locked(&connection.requests).iter());
+                bytes.extend(locked(&connection.answers).iter());
+            }
+        }
+        bytes
+    }
+}
+
+impl Recorded {
+    /// Paths and bodies of its POSTs.
+    fn posts(&self) -> Vec<(String, Vec<u8>)> {
         let mut posts = Vec::new();
-        for flow in locked(&self.requests).iter() {
-            let bytes = locked(flow);
-            let mut rest = bytes.as_slice();
-            while let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
-                let head = String::from_utf8(rest[..end].to_vec()).unwrap();
-                let length = head.lines().find_map(|line| {
-                    let (name, value) = line.split_once(':')?;
-                    let is_length = name.eq_ignore_ascii_case("content-length");
-                    is_length.then(|| value.trim().parse::<usize>().unwrap())
-                });
-                let body = &rest[end + 4..][..length.unwrap_or(0)];
-                rest = &rest[end + 4 + body.len()..];
-                let mut words = head.split_whitespace();
-                if words.next() == Some("POST") {
-                    posts.push((words.next().unwrap().to_owned(), body.to_vec()));
-                }
+        let bytes = locked(&self.requests);
+        let mut rest = bytes.as_slice();
+        while let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
+            let head = String::from_utf8(rest[..end].to_vec()).unwrap();
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                let is_length = name.eq_ignore_ascii_case("content-length");
+                is_length.then(|| value.trim().parse::<usize>().unwrap())
+            });
+            let body = &rest[end + 4..][..length.unwrap_or(0)];
+            rest = &rest[end + 4 + body.len()..];
+            let mut words = head.split_whitespace();
+            if words.next() == Some("POST") {
+                posts.push((words.next().unwrap().to_owned(), body.to_vec()));
             }
         }
         posts
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
-        let flows = [&self.requests, &self.answers];
-        let flows = flows.iter().flat_map(|flows| locked(flows).clone());
-        flows.flat_map(|flow| locked(&flow).clone()).collect()
+    fn spheres(&self) -> Vec<Sphere> {
+        let posts = self.posts();
+        posts
+            .iter()
+            .map(|(path, body)| Sphere::of(path, body))
+            .collect()
     }
 }
 
@@ -115,6 +189,7 @@ pub fn assert_no_identity(known: &Known, recording: &[u8]) {
         "client key",
         "account key",
         "group secret",
+        "contact key",
         "message",
     ]);
     assert!(found.is_disjoint(&secret), "{found:?}");
@@ -145,10 +220,79 @@ async fn reads_name_streams_and_nothing_else() {
     world.hub.shutdown().await;
 }
 
+/// Invariant 1 of the client: what names somebody and what is done under pseudonyms have nothing in
+/// common, down to the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_connection_carries_two_worlds() {
+    let (world, recorder) = recorded().await;
+    let played = play(&world, "").await;
+    let mut seen: BTreeMap<Sphere, usize> = BTreeMap::new();
+    for connection in recorder.connections() {
+        let spheres = connection.spheres();
+        let Some(sphere) = spheres.first() else {
+            continue;
+        };
+        assert!(spheres.iter().all(|other| other == sphere), "{spheres:?}");
+        assert!(!sphere.is_once() || spheres.len() == 1, "{spheres:?}");
+        *seen.entry(*sphere).or_default() += spheres.len();
+        let posts = connection.posts();
+        let mut accounts = BTreeSet::new();
+        for (_, body) in posts.iter().filter(|_| sphere.knows_names()) {
+            match AccountRequest::parse(body).unwrap().request.auth {
+                AccountAuthentication::Client { handle, .. } => {
+                    assert_eq!(*sphere, Sphere::Account);
+                    accounts.insert(handle);
+                }
+                AccountAuthentication::Nobody => {}
+            }
+        }
+        assert!(accounts.len() <= 1, "one connection, two accounts");
+    }
+    for (sphere, least) in [
+        (Sphere::Account, 10),
+        (Sphere::Contact, 9),
+        (Sphere::Operations, 50),
+        (Sphere::Streams, 50),
+        (Sphere::Inboxes, 10),
+        (Sphere::InboxOpening, 24),
+        (Sphere::KeyPackages, 24),
+    ] {
+        let count = seen.get(&sphere).copied().unwrap_or_default();
+        assert!(count >= least, "{sphere:?}: {count}");
+    }
+
+    // Where names are spoken, nothing is said of groups; and the other way round.
+    let names = recorder.bytes(Sphere::knows_names);
+    let found = Search::in_files(&played.known).kinds_in(&names);
+    let of_accounts = BTreeSet::from([
+        "real name",
+        "device name",
+        "bare name",
+        "client key",
+        "account key",
+        "domain",
+    ]);
+    assert!(found.is_subset(&of_accounts), "{found:?}");
+    assert!(found.contains("bare name") && found.contains("account key"));
+    let pseudonyms = recorder.bytes(|sphere| !sphere.knows_names());
+    assert_no_identity(&played.known, &pseudonyms);
+    // Pools say nothing of either.
+    let pools = recorder.bytes(|sphere| sphere == Sphere::KeyPackages);
+    let found = Search::in_files(&played.known).kinds_in(&pools);
+    assert!(
+        found.is_empty() || found == ["pool key"].into(),
+        "{found:?}"
+    );
+    world.hub.shutdown().await;
+}
+
 /// All requests to send a message, as they were sent and parsed.
 fn sends(recorder: &Recorder) -> Vec<(Vec<u8>, SendMessage, Authentication)> {
     let mut sends = Vec::new();
-    for (_, body) in recorder.posts() {
+    for (path, body) in recorder.posts() {
+        if Sphere::of(&path, &body).knows_names() {
+            continue;
+        }
         let request = DsRequest::parse(&body).unwrap().request;
         if let RequestBody::Send(send) = request.body {
             sends.push((body, send, request.auth));
@@ -176,7 +320,9 @@ async fn a_message_does_not_show_its_sender() {
     }
     note(&mut known, &[&anna, &bart, &cass]).await;
 
-    let sends = sends(&recorder);
+    let mut sends = sends(&recorder);
+    // What they say to each other in pairs is another group's.
+    sends.retain(|(_, send, _)| send.head.group_id == group.id());
     assert_eq!(sends.len(), 6);
     let mut ciphertexts = BTreeSet::new();
     for (bytes, send, auth) in &sends {

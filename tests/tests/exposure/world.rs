@@ -1,7 +1,10 @@
 //! Owns a hub in this process, clients of it, and the list of everything that they must not leave
 //! behind.
 
-use sordino_client::{Client, ClientConfig, Delays, Group, HubAddress, IdentifierUri, raw};
+use sordino_client::{
+    Client, ClientConfig, ContactState, Delays, Group, Handle, HubAddress, Invited, RegisterWith,
+    raw,
+};
 use sordino_server::{Running, Server, ServerConfig};
 use sordino_wire::media;
 use std::collections::BTreeSet;
@@ -85,36 +88,57 @@ impl World {
             domain: self.hub.domain().clone(),
         };
         let mut config = ClientConfig::new(vault, [7; 32], hub);
-        config.delays = Delays {
-            answer_s: 0,
-            confirm_s: 0,
-            remove_s: 0,
-        };
+        config.delays = Delays::none();
         config.retry_pause = Duration::from_millis(30);
         config.wait_s = 2;
         config
     }
 
-    pub fn uri(&self, name: &str) -> IdentifierUri {
-        let domain = self.hub.domain().as_str();
-        IdentifierUri::new(format!("mimi://{domain}/u/{name}")).unwrap()
-    }
-
     pub async fn user(&self, name: &str) -> Client {
-        Client::create_user(self.config(name), &self.uri(name))
-            .await
-            .unwrap()
+        register(self.config(name), name).await
     }
 }
 
-/// Adds a user with one device and lets it take its Welcome.
-pub async fn add(group: &Group, who: &Client, known: &mut Known) -> Group {
-    let set = who
-        .key_package_set(&who.credential().user.clone())
+pub async fn register(config: ClientConfig, name: &str) -> Client {
+    let handle = Handle::from_input(name).unwrap();
+    Client::register(config, &handle, RegisterWith::work())
+        .await
+        .unwrap()
+}
+
+/// One user asks, the other accepts, both give their keys, fill their pools and fetch a set.
+pub async fn connect(asker: &Client, asked: &Client) {
+    let user = asked.credential().user;
+    let name = user.as_str().rsplit('/').next().unwrap();
+    asker
+        .connect(&Handle::from_input(name).unwrap())
         .await
         .unwrap();
-    note(known, &[who]).await;
-    group.add_users(vec![set]).await.unwrap();
+    asked.sync_once().await.unwrap();
+    let requests = asked.connection_requests().await.unwrap();
+    let from = asker.credential().user;
+    let request = requests.iter().find(|r| r.from == from).unwrap();
+    asked.accept(request.id).await.unwrap();
+    for _ in 0..3 {
+        asked.sync_once().await.unwrap();
+        asker.sync_once().await.unwrap();
+    }
+}
+
+async fn are_connected(one: &Client, other: &Client) -> bool {
+    let contact = one.contact(&other.credential().user).await;
+    contact.is_ok_and(|contact| contact.state == ContactState::Connected)
+}
+
+/// Adds a user with one device and lets it take its Welcome; they connect before if they must.
+pub async fn add(group: &Group, who: &Client, known: &mut Known) -> Group {
+    let adder = group.client();
+    if !are_connected(&adder, who).await {
+        connect(&adder, who).await;
+    }
+    note(known, &[&adder, who]).await;
+    let invited = group.invite(&who.credential().user).await.unwrap();
+    assert_eq!(invited, Invited::Added);
     who.sync_once().await.unwrap();
     let group = who.group(group.id()).await.unwrap();
     note(known, &[who]).await;
@@ -136,8 +160,8 @@ pub async fn note(known: &mut Known, clients: &[&Client]) {
     for client in clients {
         let traces = raw::traces(client).await.unwrap();
         known.extend(traces.into_iter().map(|trace| (trace.kind, trace.bytes)));
-        let user = client.credential().user.as_str();
-        let name = user.rsplit('/').next().unwrap();
+        let user = client.credential().user;
+        let name = user.as_str().rsplit('/').next().unwrap();
         known.insert(("bare name", name.as_bytes().to_vec()));
     }
 }

@@ -4,26 +4,29 @@
 
 use crate::hostile::trio;
 use crate::refused::{spoiled, thief, with_proof};
-use crate::support::{World, add, drain, ear_key, evidence, exchange, recoveries, texts};
+use crate::support::{
+    HUB, World, add, drain, ear_key, evidence, exchange, recoveries, register, texts,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use sordino_client::raw;
 use sordino_client::{
     Client, ClientError, Event, Evidence, Group, GroupSettings, GroupStatus, InviteLink, Operation,
     Recovery,
 };
-use sordino_crypto::{EarKey, seal_entry, sha256};
+use sordino_crypto::{EarKey, seal_entry, sha256, stream_id};
 use sordino_wire::{
-    Bytes, CommitRequest, DeliveredCommit, DeliveryEvent, DsResponse, List, NumberedEntry, Reject,
-    RequestBody, ResponseBody, Secret32, encode, exact, media,
+    Bytes, CommitRequest, DeliveredCommit, DeliveryEvent, Domain, DsRequest, DsResponse, List,
+    NumberedEntry, Reject, RequestBody, ResponseBody, Secret32, StreamId, encode, exact, media,
 };
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-type Armed = Arc<Mutex<Option<Vec<u8>>>>;
+type Armed = Arc<Mutex<Option<(StreamId, Vec<u8>)>>>;
 
-/// A hub that appends an entry to the next page it serves.
+/// A hub that appends an entry to the next page of a stream that it serves.
 struct LyingHub {
     address: SocketAddr,
     armed: Armed,
@@ -47,7 +50,7 @@ impl LyingHub {
     async fn user(&self, world: &World, name: &str) -> Client {
         let mut config = world.client_config(name);
         config.hub.url = format!("http://{}", self.address);
-        Client::create_user(config, &world.uri(name)).await.unwrap()
+        register(config, name).await
     }
 
     fn deliver(&self, commit: &DeliveredCommit, ear_key: &Secret32) {
@@ -55,7 +58,8 @@ impl LyingHub {
         let event = DeliveryEvent::Commit(Box::new(commit.clone()));
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
         let entry = seal_entry(&key, 0, u64::from(u32::MAX), event, &mut rng).unwrap();
-        *self.armed.lock().unwrap() = Some(encode(&entry).unwrap());
+        let stream = stream_id(&key, &Domain::new(HUB).unwrap()).unwrap();
+        *self.armed.lock().unwrap() = Some((stream, encode(&entry).unwrap()));
     }
 }
 
@@ -86,7 +90,7 @@ async fn serve(mut stream: TcpStream, honest: SocketAddr, armed: Armed) {
     let method = method.to_uppercase();
     let (answer_head, mut answer) = exchange(honest, &method, &path, &request[begins..]).await;
     if path == media::STREAMS {
-        answer = with_addition(answer, &armed);
+        answer = with_addition(&request[begins..], answer, &armed);
     }
     let status = answer_head.lines().next().unwrap();
     let content_type = answer_head
@@ -101,16 +105,22 @@ async fn serve(mut stream: TcpStream, honest: SocketAddr, armed: Armed) {
     let _ = stream.write_all(&answer).await;
 }
 
-fn with_addition(answer: Vec<u8>, armed: &Armed) -> Vec<u8> {
+fn with_addition(request: &[u8], answer: Vec<u8>, armed: &Armed) -> Vec<u8> {
     let mut armed = armed.lock().unwrap();
     let Ok(ResponseBody::Streams(mut pages)) = DsResponse::parse(&answer).map(|r| r.body) else {
         return answer;
     };
-    let Some(entry) = armed.take() else {
+    let RequestBody::ReadStreams(reads) = DsRequest::parse(request).unwrap().request.body else {
+        return answer;
+    };
+    let stream = armed.as_ref().map(|(stream, _)| *stream);
+    let mut reads = reads.reads.iter();
+    let place = reads.position(|read| Some(read.stream_id) == stream);
+    let (Some(place), Some((_, entry))) = (place, armed.take_if(|_| place.is_some())) else {
         return answer;
     };
     let mut list = std::mem::take(&mut pages.pages).into_vec();
-    let page = &mut list[0];
+    let page = &mut list[place];
     let mut entries = std::mem::take(&mut page.entries).into_vec();
     entries.push(NumberedEntry {
         number: page.next,
@@ -217,14 +227,14 @@ async fn a_device_is_not_grafted_by_the_hub_alone() {
     victim.sync_once().await.unwrap();
 
     // Bob's user secrets were stolen; the consent of one of his devices was not.
-    let (thief, group) = thief(&world, &party.clients[1]).await;
-    let request = thief.leaf_request(&group).unwrap();
-    let grant = party.groups[1].grant_leaf(&request).await.unwrap();
+    let thief = thief(&world, &party.clients[1]).await;
+    let request = raw::leaf_request(&thief, &party.groups[1]).await.unwrap();
+    let grant = raw::grant_leaf(&party.groups[1], &request).await.unwrap();
     let forged = with_proof(&grant, |proof| {
         proof.sibling_signature = spoiled(&proof.sibling_signature);
     });
     let seen = capture(&thief);
-    let outcome = thief.join_as_new_device(forged).await;
+    let outcome = raw::join_with_grant(&thief, forged).await;
     assert!(
         matches!(
             outcome,

@@ -4,9 +4,8 @@
 use crate::forge::{Commit, forging, information, leaf_key_of, other_pseudonym};
 use crate::hostile::trio;
 use crate::support::{Party, World, drain, ear_key};
-use sordino_client::{
-    Client, ClientError, Event, GroupHandover, GroupStatus, LeafGrant, LeafRequest, NewDevice,
-};
+use sordino_client::raw::{self, LeafGrant, LeafRequest};
+use sordino_client::{Client, ClientError, Event, GroupStatus};
 use sordino_crypto::SigningKey;
 use sordino_wire::{
     CommitAad, CredentialRule, ExternalCommitInformation, LeafProof, List, Reject, Secret32,
@@ -164,12 +163,9 @@ async fn commits_that_their_sender_did_not_sign() {
 }
 
 /// Somebody who got hold of bob's user secrets, as a device that bob never consented to.
-pub async fn thief(world: &World, bob: &Client) -> (Client, GroupHandover) {
+pub async fn thief(world: &World, bob: &Client) -> Client {
     let config = world.client_config("thief");
-    let device = NewDevice::new(config, &world.uri("bob")).await.unwrap();
-    let stolen = bob.link_device(device.link_request()).await.unwrap();
-    let (thief, mut groups) = device.accept(stolen).await.unwrap();
-    (thief, groups.pop().unwrap())
+    raw::stolen_device(bob, config).await.unwrap()
 }
 
 /// A grant ends with its proof: user's signature, sibling, sibling's signature.
@@ -194,15 +190,15 @@ async fn a_device_is_not_grafted_by_external_commit() {
     let mut world = World::start().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
-    let (thief, group) = thief(&world, &party.clients[1]).await;
-    let request = thief.leaf_request(&group).unwrap();
-    let grant = party.groups[1].grant_leaf(&request).await.unwrap();
+    let thief = thief(&world, &party.clients[1]).await;
+    let request = raw::leaf_request(&thief, &party.groups[1]).await.unwrap();
+    let grant = raw::grant_leaf(&party.groups[1], &request).await.unwrap();
     // A grant that is good, but for another device's key.
     let other = LeafRequest {
         leaf_key: SigningKey::from_seed(&[3; 32]).public(),
         ..request.clone()
     };
-    let other = party.groups[1].grant_leaf(&other).await.unwrap();
+    let other = raw::grant_leaf(&party.groups[1], &other).await.unwrap();
     let changes: [LeafGrant; 4] = [
         with_proof(&grant, |p| {
             p.sibling_signature = spoiled(&p.sibling_signature)
@@ -212,7 +208,7 @@ async fn a_device_is_not_grafted_by_external_commit() {
         other,
     ];
     for forged in changes {
-        let outcome = thief.join_as_new_device(forged).await;
+        let outcome = raw::join_with_grant(&thief, forged).await;
         let refused = Reject::InvalidCredential(CredentialRule::LeafProof);
         assert!(
             matches!(&outcome, Err(ClientError::Refused(reject)) if *reject == refused),
@@ -221,7 +217,7 @@ async fn a_device_is_not_grafted_by_external_commit() {
     }
     before.assert_unchanged(&world, &party).await;
     // The grant as it was given is good: it was the forgery that was refused.
-    thief.join_as_new_device(grant).await.unwrap();
+    raw::join_with_grant(&thief, grant).await.unwrap();
     world.stop().await;
 }
 
@@ -231,13 +227,10 @@ async fn a_device_is_not_grafted_by_its_users_add() {
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
     let config = world.client_config("second");
-    let device = NewDevice::new(config, &world.uri("mallory")).await.unwrap();
-    let link = party.clients[0]
-        .link_device(device.link_request())
+    let second = raw::stolen_device(&party.clients[0], config).await.unwrap();
+    let entry = raw::key_package_for(&second, &party.groups[0])
         .await
         .unwrap();
-    let (second, groups) = device.accept(link).await.unwrap();
-    let entry = second.key_package_for(&groups[0]).await.unwrap();
 
     let changes: [fn(&mut LeafProof); 3] = [
         |p| p.sibling_signature = spoiled(&p.sibling_signature),
@@ -253,7 +246,7 @@ async fn a_device_is_not_grafted_by_its_users_add() {
             commit.aad = encode(&aad).unwrap();
         });
         party.clients[0].set_request_hook(Some(hook));
-        let outcome = party.groups[0].add_own_devices(vec![entry.clone()]).await;
+        let outcome = raw::add_own_devices(&party.groups[0], vec![entry.clone()]).await;
         party.clients[0].set_request_hook(None);
         let refused = Reject::InvalidCredential(CredentialRule::LeafProof);
         assert!(
@@ -262,6 +255,8 @@ async fn a_device_is_not_grafted_by_its_users_add() {
         );
     }
     before.assert_unchanged(&world, &party).await;
-    party.groups[0].add_own_devices(vec![entry]).await.unwrap();
+    raw::add_own_devices(&party.groups[0], vec![entry])
+        .await
+        .unwrap();
     world.stop().await;
 }

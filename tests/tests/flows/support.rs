@@ -1,8 +1,8 @@
 //! A hub in this process, clients of it, and a time that both agree on.
 
 use sordino_client::{
-    Client, ClientConfig, Delays, Event, EventStream, Evidence, Group, GroupSettings, HubAddress,
-    IdentifierUri, ManualClock, Recovery,
+    Client, ClientConfig, ContactState, Delays, Event, EventStream, Evidence, Group, GroupSettings,
+    Handle, HubAddress, Invited, ManualClock, Recovery, RegisterWith,
 };
 use sordino_server::{
     Clock as _, DomainChoice, Running, Server, ServerConfig, StartError, TestClock,
@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub const DAY_S: u64 = 86_400;
-const HUB: &str = "hub.example.org";
+pub const HUB: &str = "hub.example.org";
 
 pub struct World {
     hub: Option<Running>,
@@ -90,24 +90,14 @@ impl World {
             domain: self.domain(),
         };
         let mut config = ClientConfig::new(self.vault(name), [7; 32], address);
-        config.delays = Delays {
-            answer_s: 0,
-            confirm_s: 0,
-            remove_s: 0,
-        };
+        config.delays = Delays::none();
         config.retry_pause = Duration::from_millis(30);
         config.clock = self.client_clock.clone();
         config
     }
 
-    pub fn uri(&self, name: &str) -> IdentifierUri {
-        IdentifierUri::new(format!("mimi://{HUB}/u/{name}")).unwrap()
-    }
-
     pub async fn user(&self, name: &str) -> Client {
-        Client::create_user(self.client_config(name), &self.uri(name))
-            .await
-            .unwrap()
+        register(self.client_config(name), name).await
     }
 
     /// Users in one group; the first is its creator.
@@ -174,13 +164,45 @@ impl Party {
     }
 }
 
-/// Adds a user with one device and lets it take its Welcome.
-pub async fn add(group: &Group, who: &Client) -> Group {
-    let set = who
-        .key_package_set(&who.credential().user.clone())
+pub async fn register(config: ClientConfig, name: &str) -> Client {
+    let handle = Handle::from_input(name).unwrap();
+    Client::register(config, &handle, RegisterWith::work())
+        .await
+        .unwrap()
+}
+
+/// One user asks, the other accepts, both give their keys, fill their pools and fetch a set.
+pub async fn connect(asker: &Client, asked: &Client) {
+    let user = asked.credential().user;
+    let name = user.as_str().rsplit('/').next().unwrap();
+    asker
+        .connect(&Handle::from_input(name).unwrap())
         .await
         .unwrap();
-    group.add_users(vec![set]).await.unwrap();
+    asked.sync_once().await.unwrap();
+    let requests = asked.connection_requests().await.unwrap();
+    let from = asker.credential().user;
+    let request = requests.iter().find(|r| r.from == from).unwrap();
+    asked.accept(request.id).await.unwrap();
+    for _ in 0..3 {
+        asked.sync_once().await.unwrap();
+        asker.sync_once().await.unwrap();
+    }
+}
+
+async fn are_connected(one: &Client, other: &Client) -> bool {
+    let contact = one.contact(&other.credential().user).await;
+    contact.is_ok_and(|contact| contact.state == ContactState::Connected)
+}
+
+/// Adds a user with one device and lets it take its Welcome; they connect before if they must.
+pub async fn add(group: &Group, who: &Client) -> Group {
+    let adder = group.client();
+    if !are_connected(&adder, who).await {
+        connect(&adder, who).await;
+    }
+    let invited = group.invite(&who.credential().user).await.unwrap();
+    assert_eq!(invited, Invited::Added);
     who.sync_once().await.unwrap();
     who.group(group.id()).await.unwrap()
 }

@@ -1,5 +1,5 @@
-//! Which crate may link which. Two rules make claims checkable: what stores cannot link what seals,
-//! and what decides cannot do I/O.
+//! Which crate may link which. Three rules make claims checkable: what stores cannot link what
+//! seals, what decides cannot do I/O, and what knows groups and what knows people do not know each other.
 //!
 //! Normal dependencies count, transitively; those of tests and build scripts do not.
 
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// A crate, and what it must not link. `*` at the end stands for any rest.
-const RULES: [(&str, &[&str]); 7] = [
+const RULES: [(&str, &[&str]); 9] = [
     (
         "sordino-wire",
         &[
@@ -26,7 +26,9 @@ const RULES: [(&str, &[&str]); 7] = [
         &[
             "sordino-store",
             "sordino-rules",
+            "sordino-effects",
             "sordino-hub",
+            "sordino-accounts",
             "sordino-server",
             "sordino-client",
             "openmls",
@@ -41,7 +43,9 @@ const RULES: [(&str, &[&str]); 7] = [
         "sordino-rules",
         &[
             "sordino-store",
+            "sordino-effects",
             "sordino-hub",
+            "sordino-accounts",
             "sordino-server",
             "sordino-client",
             "tokio",
@@ -52,9 +56,45 @@ const RULES: [(&str, &[&str]); 7] = [
         ],
     ),
     (
+        "sordino-effects",
+        &[
+            "sordino-store",
+            "sordino-rules",
+            "sordino-hub",
+            "sordino-accounts",
+            "sordino-server",
+            "sordino-client",
+            "openmls",
+            "tokio",
+            "mio",
+            "axum",
+            "hyper",
+            "redb",
+        ],
+    ),
+    (
+        "sordino-accounts",
+        &[
+            "sordino-store",
+            "sordino-hub",
+            "sordino-rules",
+            "sordino-server",
+            "sordino-client",
+            "openmls",
+            "tokio",
+            "mio",
+            "socket2",
+            "axum",
+            "hyper",
+            "reqwest",
+            "redb",
+        ],
+    ),
+    (
         "sordino-hub",
         &[
             "sordino-store",
+            "sordino-accounts",
             "sordino-server",
             "sordino-client",
             "tokio",
@@ -77,7 +117,9 @@ const RULES: [(&str, &[&str]); 7] = [
         &[
             "sordino-crypto",
             "sordino-rules",
+            "sordino-effects",
             "sordino-hub",
+            "sordino-accounts",
             "sordino-server",
             "sordino-client",
             "openmls*",
@@ -89,7 +131,14 @@ const RULES: [(&str, &[&str]); 7] = [
     ("sordino-server", &["sordino-client"]),
     (
         "sordino-client",
-        &["sordino-hub", "sordino-store", "sordino-server", "axum"],
+        &[
+            "sordino-effects",
+            "sordino-hub",
+            "sordino-accounts",
+            "sordino-store",
+            "sordino-server",
+            "axum",
+        ],
     ),
 ];
 

@@ -21,9 +21,9 @@ use sordino_crypto::sha256;
 use sordino_rules::{Members, capabilities, check_group_context, check_tree};
 use sordino_wire::limits::{MAX_EPOCH_TOLERANCE, PADDING_FLOOR_BYTES};
 use sordino_wire::{
-    COMMIT_AAD_FORMAT, CommitAad, CommitIntent, CommitRequest, Delivery, DeliveryEvent, Digest,
-    ExternalCommitInformation, GenerationStep, IdentityEntry, IdentityRule, LeafOperation,
-    LeafProof, List, RequestBody, SignatureKey, encode,
+    COMMIT_AAD_FORMAT, ClientCredential, CommitAad, CommitIntent, CommitRequest, Delivery,
+    DeliveryEvent, Digest, ExternalCommitInformation, GenerationStep, IdentityEntry, IdentityRule,
+    LeafOperation, LeafProof, List, RequestBody, SignatureKey, encode,
 };
 use tls_codec::VLBytes;
 
@@ -37,9 +37,18 @@ pub(crate) enum Entrance {
     NewDevice(LeafProof),
     Invite(Digest),
     Open,
-    Connection,
+    /// As the person who was asked, by the id of the request.
+    Connection(Box<Asked>),
     /// In place of the former leaf.
     Resync,
+}
+
+/// What somebody who was asked knows of the group that it enters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) request_id: Option<Digest>,
+    /// Who asked: every leaf of the group must be this user's, one of them this device's.
+    pub(crate) by: Option<ClientCredential>,
 }
 
 impl Entrance {
@@ -50,9 +59,45 @@ impl Entrance {
         }
     }
 
+    fn request_id(&self) -> Option<Digest> {
+        match self {
+            Self::Connection(asked) => asked.request_id,
+            _ => None,
+        }
+    }
+
     /// Whether the joiner's identity entry comes with the commit.
     fn brings_identity(&self) -> bool {
-        matches!(self, Self::NewDevice(_) | Self::Connection | Self::Resync)
+        matches!(
+            self,
+            Self::NewDevice(_) | Self::Connection(_) | Self::Resync
+        )
+    }
+}
+
+impl Asked {
+    /// The group holds who asked and nobody else, as its identity entries prove.
+    fn check(&self, members: &Members, identities: &[IdentityRecord], own: &Leaf) -> Result<()> {
+        let Some(by) = &self.by else {
+            return Ok(());
+        };
+        let mut there = false;
+        for member in members.iter() {
+            if member.credential == own.credential {
+                continue;
+            }
+            let hash = credential_hash(&member.credential)?;
+            let known = identities.iter().find(|record| record.credential == hash);
+            let known = known.map(|record| &record.link.client_credential);
+            let known =
+                known.filter(|known| known.user == by.user && known.account_key == by.account_key);
+            there |= known.ok_or(ClientError::IdentityMismatch)? == by;
+        }
+        if there {
+            Ok(())
+        } else {
+            Err(ClientError::IdentityMismatch)
+        }
     }
 }
 
@@ -98,6 +143,9 @@ impl LoadedGroup {
             &start.leaf,
             policy.identities == IdentityRule::All,
         )?;
+        if let Entrance::Connection(asked) = entrance {
+            asked.check(&members, &identities, &start.leaf)?;
+        }
         let parts = parts(bundle)?;
         let epoch = information.position.epoch.saturating_add(1);
         let body = self.commit_request(
@@ -148,7 +196,7 @@ impl LoadedGroup {
                 replaced = Some(found.index);
             }
             Entrance::NewDevice(proof) => proofs.push(proof.clone()),
-            Entrance::Invite(_) | Entrance::Open | Entrance::Connection => {}
+            Entrance::Invite(_) | Entrance::Open | Entrance::Connection(_) => {}
         }
         let secret_known = self.group_secret()?.is_some();
         // Who comes by link cannot keep the chain of wrapper keys, so it never moves what it enters.
@@ -168,7 +216,7 @@ impl LoadedGroup {
                 },
                 proofs: List::new(proofs)?,
                 invite_code: entrance.code(),
-                request_id: None,
+                request_id: entrance.request_id(),
             },
         })
     }

@@ -5,7 +5,7 @@
 
 use crate::engine::commit_request::KEY_CHECK_LABEL;
 use crate::engine::merge::Merged;
-use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::state::{Control, LoadedGroup, Step};
 use crate::engine::tools::Tools;
 use crate::error::{ClientError, GroupStatus, Result, mls};
 use crate::events::{Event, Evidence};
@@ -21,9 +21,9 @@ use sordino_rules::{
     check_no_repeats, check_proposal, resolve_app_data,
 };
 use sordino_wire::{
-    CommitIntent, DeliveredCommit, DeliveredProposal, DeliveredReport, Delivery, DeliveryEvent,
-    Digest, KeyCheckTbs, KeyQuestion, KeyQuestionTbs, NumberedEntry, Reject, SealedEntry,
-    StreamPage, SuccessorPointer, SuccessorPointerTbs, encode, exact,
+    CommitAad, CommitIntent, DeliveredCommit, DeliveredProposal, DeliveredReport, Delivery,
+    DeliveryEvent, Digest, KeyCheckTbs, KeyQuestion, KeyQuestionTbs, NumberedEntry, Reject,
+    SealedEntry, StreamPage, SuccessorPointer, SuccessorPointerTbs, encode, exact,
 };
 use tls_codec::VLBytes;
 
@@ -68,7 +68,8 @@ impl LoadedGroup {
             }
             any = true;
             let flow = self.process_entry(tools, step, entry)?;
-            if flow == Flow::Stop {
+            // What the library itself acts upon decides how the next entry is taken.
+            if flow == Flow::Stop || step.control.is_some() {
                 break;
             }
         }
@@ -188,7 +189,18 @@ impl LoadedGroup {
         let Ok(verdict) = judged else {
             return Ok(self.halt(step, hash));
         };
-        self.merge_other(tools, step, delivered, staged, verdict)
+        let entrance = (verdict.operation == Operation::ExternalJoinConnection)
+            .then(|| exact::<CommitAad>(&aad).ok())
+            .flatten();
+        let joiner = verdict.members.get(verdict.committer).cloned();
+        let flow = self.merge_other(tools, step, delivered, staged, verdict)?;
+        if let (Some(aad), Some(joiner)) = (entrance, joiner) {
+            step.control = Some(Control::Entered {
+                joiner: self.person(&joiner.credential)?,
+                request_id: aad.request_id,
+            });
+        }
+        Ok(flow)
     }
 
     /// The staged commit of a processed message, with a policy change resolved.

@@ -5,7 +5,7 @@
 
 use crate::engine::state::LoadedGroup;
 use crate::error::Result;
-use crate::events::{Evidence, Identity, Person};
+use crate::events::{Evidence, Identity, Person, Standing};
 use crate::records::IdentityRecord;
 use sordino_crypto::{WrapperKey, open_identity_entry, sha256, unwrap_previous};
 use sordino_rules::{Member, Members};
@@ -38,13 +38,18 @@ pub(crate) fn resolve(
         user_pseudonym: credential.user_pseudonym.clone(),
         client_pseudonym: credential.client_pseudonym.clone(),
         identity: known.map(|record| identity(&record.link)),
+        standing: Standing::Unidentified,
     })
 }
 
 impl LoadedGroup {
     /// A member with its identity.
     pub(crate) fn person(&self, credential: &PseudonymousCredential) -> Result<Person> {
-        resolve(credential, &self.state.identities)
+        let mut person = resolve(credential, &self.state.identities)?;
+        if self.mls.is_some() && credential.user_pseudonym == self.own_user()? {
+            person.standing = Standing::Own;
+        }
+        Ok(person)
     }
 
     /// Everybody.

@@ -5,25 +5,30 @@
 //! arrives is kept once, in the transaction that moves the cursor.
 
 use crate::engine::commit_request::message_bytes;
-use crate::engine::state::{LoadedGroup, Step};
+use crate::engine::state::{Control, LoadedGroup, Step};
 use crate::engine::tools::Tools;
 use crate::envelope::Signing;
 use crate::error::{ClientError, Result, mls};
-use crate::events::{Event, Message, Person};
+use crate::events::{Event, Message, Person, Standing};
 use crate::mls::{join_config, padding_for, protocol_message, signer};
 use crate::records::{FORMAT, MessageRecord, OutgoingRecord, message_name};
 use openmls::prelude::{OpenMlsProvider, ProcessedMessageContent, ProtocolMessage, Sender};
 use sordino_crypto::sha256;
 use sordino_rules::allows;
 use sordino_wire::{
-    Capability, DsRequest, MessageBytes, PseudonymousCredential, RequestBody, SendAsLeaf,
-    SendMessage, SenderRule, exact,
+    Capability, DsRequest, MemberContent, MessageBytes, PseudonymousCredential, RequestBody,
+    SendAsLeaf, SendMessage, SenderRule, encode, exact,
 };
 use tls_codec::VLBytes;
+use zeroize::Zeroizing;
 
 impl LoadedGroup {
     /// Encrypts a message and puts it into the outbox; returns its number there.
-    pub(crate) fn queue_message(&mut self, tools: &Tools<'_>, content: &[u8]) -> Result<u64> {
+    pub(crate) fn queue_message(
+        &mut self,
+        tools: &Tools<'_>,
+        content: &MemberContent,
+    ) -> Result<u64> {
         self.require_active()?;
         let policy = self.policy()?;
         if !allows(&policy, &self.own_user()?, Capability::Send) {
@@ -32,7 +37,8 @@ impl LoadedGroup {
         }
         let number = self.state.next_outgoing;
         self.state.next_outgoing = number.saturating_add(1);
-        let outgoing = self.encrypt(tools, number, content)?;
+        let content = Zeroizing::new(encode(content)?);
+        let outgoing = self.encrypt(tools, number, &content)?;
         self.state.outbox.push(outgoing);
         Ok(number)
     }
@@ -171,8 +177,14 @@ impl LoadedGroup {
         {
             let own = self.state.outbox.remove(place);
             let sender = self.own_credential()?;
-            let content = own.content.as_slice().to_vec();
-            return self.keep_message(step, &sender, true, content, time_s, own.epoch);
+            let said = Said {
+                sender,
+                own: true,
+                content: own.content.as_slice().to_vec(),
+                time_s,
+                epoch: own.epoch,
+            };
+            return self.take_content(step, said);
         }
         let received = self.decrypt(bytes);
         match received {
@@ -182,7 +194,14 @@ impl LoadedGroup {
                 epoch,
             }) => {
                 if allows(&self.policy()?, &sender.user_pseudonym, Capability::Send) {
-                    self.keep_message(step, &sender, false, content, time_s, epoch)?;
+                    let said = Said {
+                        sender,
+                        own: false,
+                        content,
+                        time_s,
+                        epoch,
+                    };
+                    self.take_content(step, said)?;
                 }
             }
             Some(Received::NotForUs) => {}
@@ -218,25 +237,39 @@ impl LoadedGroup {
         }
     }
 
-    fn keep_message(
-        &mut self,
-        step: &mut Step,
-        sender: &PseudonymousCredential,
-        own: bool,
-        content: Vec<u8>,
-        time_s: u64,
-        epoch: u64,
-    ) -> Result<()> {
-        let number = self.state.messages;
+    /// What members say is kept; what their clients arrange is acted upon after this step's entry.
+    fn take_content(&mut self, step: &mut Step, said: Said) -> Result<()> {
+        let sender = self.person(&said.sender)?;
+        let content = exact::<MemberContent>(&Zeroizing::new(said.content));
+        match content {
+            Ok(MemberContent::Application(content)) => {
+                if said.own || step.kind.admits(&sender) {
+                    let message = Message {
+                        number: self.state.messages,
+                        sender,
+                        own: said.own,
+                        content: content.into_vec(),
+                        time_s: said.time_s,
+                        epoch: said.epoch,
+                    };
+                    self.keep_message(step, message)?;
+                }
+            }
+            Ok(content) => {
+                step.control = Some(Control::Said {
+                    sender,
+                    own: said.own,
+                    content,
+                });
+            }
+            Err(_) => step.events.push(Event::Undecryptable { group: self.id() }),
+        }
+        Ok(())
+    }
+
+    fn keep_message(&mut self, step: &mut Step, message: Message) -> Result<()> {
+        let number = message.number;
         self.state.messages = number.saturating_add(1);
-        let message = Message {
-            number,
-            sender: self.person(sender)?,
-            own,
-            content,
-            time_s,
-            epoch,
-        };
         step.batch
             .put(message_name(self.id(), number), &record(&message))?;
         step.events.push(Event::Message {
@@ -245,6 +278,15 @@ impl LoadedGroup {
         });
         Ok(())
     }
+}
+
+/// A content with everything around it.
+struct Said {
+    sender: PseudonymousCredential,
+    own: bool,
+    content: Vec<u8>,
+    time_s: u64,
+    epoch: u64,
 }
 
 enum Received {
@@ -289,6 +331,7 @@ pub(crate) fn message_of(number: u64, record: MessageRecord) -> Message {
             user_pseudonym: record.user_pseudonym,
             client_pseudonym: record.client_pseudonym,
             identity,
+            standing: Standing::Unidentified,
         },
         own: record.own == 1,
         content: record.content.as_slice().to_vec(),

@@ -7,7 +7,7 @@ use crate::device::{Device, Leaf, domain_of};
 use crate::engine::saved::Saved;
 use crate::entropy::Entropy;
 use crate::error::{ClientError, GroupStatus, Result, VaultError, mls};
-use crate::events::{Event, Evidence};
+use crate::events::{Event, Evidence, Person, Standing};
 use crate::mls::{Exporter, Provider, group_id as mls_group_id};
 use crate::records::{
     ExternalRecord, FORMAT, GenerationRecord, KeysRecord, MlsRecord, StateRecord, Trouble,
@@ -18,8 +18,8 @@ use openmls::prelude::{MlsGroup, OpenMlsProvider};
 use sordino_crypto::{DeliveryKey, EarKey, GroupSecret, SenderKey, WrapperKey, stream_id};
 use sordino_rules::{Members, PendingRef, policy_of};
 use sordino_wire::{
-    Digest, Domain, GroupAccess, GroupId, HeadAccess, IdentifierUri, PolicySummary,
-    PseudonymousCredential, StreamId,
+    Digest, Domain, GroupAccess, GroupId, HeadAccess, IdentifierUri, MemberContent, PolicySummary,
+    PseudonymousCredential, SignatureKey, StreamId,
 };
 use tls_codec::DeserializeBytes;
 
@@ -39,8 +39,66 @@ pub(crate) struct LoadedGroup {
 pub(crate) struct Step {
     pub(crate) batch: Batch,
     pub(crate) events: Vec<Event>,
+    /// What the library itself acts upon, in the same transaction, before the next entry.
+    pub(crate) control: Option<Control>,
+    /// What the group is for.
+    pub(crate) kind: GroupKind,
     /// The hub's time, for what becomes due.
     pub(crate) now_s: u64,
+}
+
+/// What a group is for, which decides what is taken from whom.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum GroupKind {
+    /// Whatever people use groups for.
+    #[default]
+    Room,
+    /// A connection, with the contact once it is verified.
+    Connection(Option<Partner>),
+    /// This user's own devices.
+    Devices,
+}
+
+/// The verified contact of a connection group.
+#[derive(Clone, Debug)]
+pub(crate) struct Partner {
+    pub(crate) user: IdentifierUri,
+    /// The account key, and those it has replaced.
+    pub(crate) account_keys: Vec<SignatureKey>,
+}
+
+impl GroupKind {
+    /// Whether what a member says to people is kept.
+    pub(crate) fn admits(&self, sender: &Person) -> bool {
+        match self {
+            Self::Room => true,
+            Self::Connection(partner) => {
+                let identity = sender.identity.as_ref();
+                let (Some(partner), Some(identity)) = (partner, identity) else {
+                    return sender.standing == Standing::Own;
+                };
+                sender.standing == Standing::Own
+                    || (identity.user == partner.user
+                        && partner.account_keys.contains(&identity.account_key))
+            }
+            Self::Devices => false,
+        }
+    }
+}
+
+/// Something that the library acts upon by itself.
+pub(crate) enum Control {
+    /// A member's client said something to this one.
+    Said {
+        sender: Person,
+        own: bool,
+        content: MemberContent,
+    },
+    /// Somebody came into a connection group from outside.
+    Entered {
+        joiner: Person,
+        request_id: Option<Digest>,
+    },
 }
 
 impl Step {
@@ -48,6 +106,8 @@ impl Step {
         Self {
             batch: Batch::default(),
             events: Vec::new(),
+            control: None,
+            kind: GroupKind::default(),
             now_s,
         }
     }

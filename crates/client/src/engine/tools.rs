@@ -30,6 +30,16 @@ pub struct Delays {
     pub confirm_s: u64,
     /// Before somebody who leaves is removed.
     pub remove_s: u64,
+    /// Before the provider is asked who sent a connection request.
+    pub look_up_s: u64,
+    /// Before a pool of key-package sets is filled.
+    pub publish_s: u64,
+    /// Before a contact's next key-package set is fetched.
+    pub fetch_s: u64,
+    /// Before a pool is looked at again that has not been heard of.
+    pub inspect_s: u64,
+    /// Before a room is moved to a new slot, after a device was removed.
+    pub move_s: u64,
 }
 
 impl Default for Delays {
@@ -38,6 +48,32 @@ impl Default for Delays {
             answer_s: 5,
             confirm_s: 5,
             remove_s: 20,
+            look_up_s: 30,
+            publish_s: 300,
+            fetch_s: 900,
+            inspect_s: 43_200,
+            move_s: 21_600,
+        }
+    }
+}
+
+impl Delays {
+    /// How often it is looked for requests that another device has answered.
+    pub(crate) fn prune_s(&self) -> u64 {
+        self.inspect_s.min(60)
+    }
+
+    /// None: for tests and demonstrations, where nobody watches.
+    pub fn none() -> Self {
+        Self {
+            answer_s: 0,
+            confirm_s: 0,
+            remove_s: 0,
+            look_up_s: 0,
+            publish_s: 0,
+            fetch_s: 0,
+            inspect_s: 0,
+            move_s: 0,
         }
     }
 }

@@ -9,7 +9,8 @@
 )]
 
 use sordino_client::{
-    Client, ClientConfig, Delays, Event, EventStream, Group, HubAddress, IdentifierUri,
+    Client, ClientConfig, ContactState, Delays, Event, EventStream, Group, Handle, HubAddress,
+    IdentifierUri, Invited, RegisterWith,
 };
 use sordino_server::{Running, Server, ServerConfig};
 use std::path::PathBuf;
@@ -41,11 +42,7 @@ impl World {
 
     pub fn config(&self, name: &str) -> ClientConfig {
         let mut config = ClientConfig::new(self.vault(name), [7; 32], self.address());
-        config.delays = Delays {
-            answer_s: 0,
-            confirm_s: 0,
-            remove_s: 0,
-        };
+        config.delays = Delays::none();
         config.retry_pause = Duration::from_millis(30);
         config
     }
@@ -56,9 +53,7 @@ impl World {
     }
 
     pub async fn user(&self, name: &str) -> Client {
-        Client::create_user(self.config(name), &self.uri(name))
-            .await
-            .unwrap()
+        register(self.config(name), name).await
     }
 
     pub async fn reopen(&self, name: &str) -> Client {
@@ -66,13 +61,51 @@ impl World {
     }
 }
 
-/// Adds a user with one device and lets it take its Welcome.
-pub async fn add(group: &Group, who: &Client) -> Group {
-    let set = who
-        .key_package_set(&who.credential().user.clone())
+pub fn handle(name: &str) -> Handle {
+    Handle::from_input(name).unwrap()
+}
+
+pub async fn register(config: ClientConfig, name: &str) -> Client {
+    Client::register(config, &handle(name), RegisterWith::work())
         .await
-        .unwrap();
-    group.add_users(vec![set]).await.unwrap();
+        .unwrap()
+}
+
+/// The handle of a client's user.
+pub fn handle_of(client: &Client) -> Handle {
+    let user = client.credential().user;
+    handle(user.as_str().rsplit('/').next().unwrap())
+}
+
+pub async fn state(client: &Client, other: &Client) -> Option<ContactState> {
+    let contact = client.contact(&other.credential().user).await;
+    contact.ok().map(|contact| contact.state)
+}
+
+/// One user asks, the other accepts, both give their keys, fill their pools and fetch a set.
+pub async fn connect(asker: &Client, asked: &Client) {
+    asker.connect(&handle_of(asked)).await.unwrap();
+    asked.sync_once().await.unwrap();
+    let requests = asked.connection_requests().await.unwrap();
+    let user = asker.credential().user;
+    let request = requests.iter().find(|r| r.from == user).unwrap();
+    asked.accept(request.id).await.unwrap();
+    for _ in 0..3 {
+        asked.sync_once().await.unwrap();
+        asker.sync_once().await.unwrap();
+    }
+    assert_eq!(state(asker, asked).await, Some(ContactState::Connected));
+    assert_eq!(state(asked, asker).await, Some(ContactState::Connected));
+}
+
+/// Adds a user with one device and lets it take its Welcome; they connect before if they must.
+pub async fn add(group: &Group, who: &Client) -> Group {
+    let adder = group.client();
+    if state(&adder, who).await != Some(ContactState::Connected) {
+        connect(&adder, who).await;
+    }
+    let invited = group.invite(&who.credential().user).await.unwrap();
+    assert_eq!(invited, Invited::Added);
     who.sync_once().await.unwrap();
     who.group(group.id()).await.unwrap()
 }

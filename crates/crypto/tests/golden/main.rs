@@ -9,6 +9,7 @@
     clippy::indexing_slicing
 )]
 
+mod accounts;
 mod at_rest;
 mod delivery;
 mod group;
@@ -20,7 +21,10 @@ use std::path::PathBuf;
 
 type Topic = (&'static str, fn() -> Value);
 
-const TOPICS: [Topic; 10] = [
+const TOPICS: [Topic; 13] = [
+    ("account", accounts::account),
+    ("account_row", accounts::account_row),
+    ("admission", accounts::admission),
     ("labels", people::labels),
     ("pseudonyms", people::pseudonyms),
     ("credential", people::credential),

@@ -3,18 +3,18 @@
 //! Invariant: an inbox takes at most four deliveries, all sealed to its owner's key before they are
 //! stored, and dies on its day. Never sees whose it is.
 
-use super::stream::{check_wait, read_page};
+use super::stream::check_wait;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
-use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery};
+use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery, sha256};
+use sordino_effects::{Records, address, read_page, version_of};
 use sordino_wire::limits::{
     MAX_INBOX_DAYS, MAX_INBOX_DELIVERIES, MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES,
 };
 use sordino_wire::{
-    HpkeKey, InboxAddress, InboxDelivery, InboxId, OpenInbox, ReadInbox, Reject, ResponseBody,
-    encode, exact,
+    Deposit, Digest, HpkeKey, InboxAddress, InboxDelivery, InboxId, OpenInbox, ReadInbox, Reject,
+    ResponseBody, encode, exact,
 };
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
@@ -24,7 +24,13 @@ struct InboxRecord {
     hpke_key: HpkeKey,
     last_day: u32,
     room: u8,
+    /// What the secret of whoever deposits hashes to. It is always there, so that the kinds of
+    /// inboxes have one size.
+    deposit_hash: Digest,
 }
+
+/// Stands where no deposits may come: nobody knows what hashes to it.
+const NO_DEPOSITS: Digest = Digest([0; 32]);
 
 /// Opens an inbox; the same request again changes nothing.
 pub(crate) fn open(
@@ -34,13 +40,7 @@ pub(crate) fn open(
     request: &OpenInbox,
 ) -> Result<Step, Refusal> {
     let mut writer = Writer::new(shared, env);
-    open_in(
-        &mut writer,
-        records,
-        request.inbox_id,
-        &request.hpke_key,
-        request.last_day,
-    )?;
+    open_in(&mut writer, records, request)?;
     Ok(writer.finish(None, outcome(0, 0))?)
 }
 
@@ -48,17 +48,24 @@ pub(crate) fn open(
 pub(crate) fn open_in(
     writer: &mut Writer<'_, '_, '_>,
     records: &dyn Records,
-    id: InboxId,
-    hpke_key: &HpkeKey,
-    last_day: u32,
+    request: &OpenInbox,
 ) -> Result<(), Refusal> {
+    let OpenInbox {
+        inbox_id,
+        hpke_key,
+        last_day,
+        deposit_hash,
+    } = request.clone();
+    let deposit_hash = deposit_hash.unwrap_or(NO_DEPOSITS);
     let today = writer.today();
     if last_day < today || last_day > today.saturating_add(MAX_INBOX_DAYS) {
         return Err(Reject::InboxUnavailable { index: 0 }.into());
     }
-    let address = address(&writer.shared.outer, Space::Inbox, &id.0)?;
+    let address = address(&writer.shared.outer, Space::Inbox, &inbox_id.0)?;
     if let Some((record, _)) = read_record(writer.shared, records, &address)? {
-        let same = record.hpke_key == *hpke_key && record.last_day == last_day;
+        let same = record.hpke_key == hpke_key
+            && record.last_day == last_day
+            && record.deposit_hash == deposit_hash;
         return if same {
             Ok(())
         } else {
@@ -66,9 +73,10 @@ pub(crate) fn open_in(
         };
     }
     let record = InboxRecord {
-        hpke_key: hpke_key.clone(),
+        hpke_key,
         last_day,
         room: MAX_INBOX_DELIVERIES,
+        deposit_hash,
     };
     writer
         .changes
@@ -90,9 +98,34 @@ pub(crate) fn deliver_all(
             return Err(refused.into());
         }
         seen.push(to.inbox_id);
-        deliver(writer, records, to, delivery, refused)?;
+        deliver(writer, records, to, delivery, NO_DEPOSITS, refused)?;
     }
     Ok(())
+}
+
+/// Puts something into an inbox that was opened for deposits.
+pub(crate) fn deposit(
+    shared: &HubShared,
+    records: &dyn Records,
+    env: &mut Env<'_>,
+    request: &Deposit,
+) -> Result<Step, Refusal> {
+    let refused = Reject::InboxUnavailable { index: 0 };
+    if request.inbox.domain != shared.config.domain {
+        return Err(refused.into());
+    }
+    let mut writer = Writer::new(shared, env);
+    let hash = sha256(request.deposit_secret.expose());
+    let delivery = InboxDelivery::Deposit(request.contents.clone());
+    deliver(
+        &mut writer,
+        records,
+        &request.inbox,
+        &delivery,
+        hash,
+        refused,
+    )?;
+    Ok(writer.finish(None, outcome(0, 0))?)
 }
 
 fn deliver(
@@ -100,6 +133,7 @@ fn deliver(
     records: &dyn Records,
     to: &InboxAddress,
     delivery: &InboxDelivery,
+    deposit_hash: Digest,
     refused: Reject,
 ) -> Result<(), Refusal> {
     let today = writer.today();
@@ -107,7 +141,8 @@ fn deliver(
     let Some((mut record, version)) = read_record(writer.shared, records, &address)? else {
         return Err(refused.into());
     };
-    if record.hpke_key != to.hpke_key || record.last_day < today {
+    let other_kind = record.deposit_hash != deposit_hash;
+    if record.hpke_key != to.hpke_key || record.last_day < today || other_kind {
         return Err(refused.into());
     }
     record.room = record.room.checked_sub(1).ok_or(refused)?;
@@ -138,7 +173,7 @@ pub(crate) fn read(
     let id = inbox_id(&request.inbox_secret);
     let log = shared.outer.index().handle(Space::InboxLog, &id.0)?;
     let page = read_page(
-        shared,
+        &shared.outer,
         records,
         Space::InboxLog,
         &log,

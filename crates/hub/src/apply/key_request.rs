@@ -7,16 +7,16 @@ use super::attend::park;
 use super::inbox;
 use crate::admit::Admitted;
 use crate::outcome::{Expectation, Fault, Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::{OpenedHead, Tombstone};
 use crate::unseal::{AtHead, open_place};
 use crate::{Env, HubShared};
 use sordino_crypto::{HeadKey, sha256, verify_struct};
+use sordino_effects::Records;
 use sordino_wire::limits::MAX_PARKED_KEY_REQUESTS;
 use sordino_wire::{
     AnswerKeyRequest, DeliveryEvent, GroupId, InboxDelivery, KeyQuestion, KeyQuestionTbs,
-    KeyRequest, List, Reject, encode,
+    KeyRequest, List, OpenInbox, Reject, encode,
 };
 
 /// Label under which the asker's leaf signs.
@@ -36,13 +36,13 @@ pub(crate) fn ask(
     check_question(shared, access.group_id, question)?;
     let mut writer = Writer::new(shared, env);
     let to = &question.inbox;
-    inbox::open_in(
-        &mut writer,
-        records,
-        to.inbox_id,
-        &to.hpke_key,
-        question.last_day,
-    )?;
+    let open = OpenInbox {
+        inbox_id: to.inbox_id,
+        hpke_key: to.hpke_key.clone(),
+        last_day: question.last_day,
+        deposit_hash: None,
+    };
+    inbox::open_in(&mut writer, records, &open)?;
     let (epoch, counter) = match place {
         AtHead::Head(opened) => park_in_head(&mut writer, *opened, &head_key, question)?,
         AtHead::Tombstone(tombstone, address, version) => {

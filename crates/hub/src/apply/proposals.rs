@@ -10,7 +10,6 @@ use super::send::check_not_frozen;
 use crate::admit::Admitted;
 use crate::authenticate::Who;
 use crate::outcome::{Fault, Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::{GroupState, Head, Pending, PendingItem, PendingKind};
 use crate::{Env, HubShared};
@@ -22,6 +21,7 @@ use openmls::messages::proposals::Proposal;
 use openmls::prelude::LeafNodeIndex;
 use openmls_rust_crypto::OpenMlsRustCrypto;
 use sordino_crypto::{Space, sha256};
+use sordino_effects::Records;
 use sordino_rules::{Before, check_proposal, credential_of};
 use sordino_wire::limits::MAX_PENDING_PROPOSALS;
 use sordino_wire::{

@@ -3,14 +3,11 @@
 //! Invariant: an unknown stream is an empty one. Never sees who reads, nor which group it is.
 
 use crate::HubShared;
-use crate::outcome::{Fault, LogHandle, Refusal, Step};
-use crate::records::{LogPage, Records};
-use crate::reseal::log_address;
+use crate::outcome::{Fault, Refusal, Step};
 use sordino_crypto::Space;
+use sordino_effects::{Records, read_page};
 use sordino_wire::limits::{MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES, MAX_STREAM_WAIT_S};
-use sordino_wire::{
-    Bytes, List, NumberedEntry, ReadStreams, Reject, ResponseBody, StreamPage, StreamPages,
-};
+use sordino_wire::{List, ReadStreams, Reject, ResponseBody, StreamPages};
 
 pub(crate) fn read(
     shared: &HubShared,
@@ -33,7 +30,7 @@ pub(crate) fn read(
             _ => usize::from(wanted.max).min(MAX_STREAM_ENTRIES),
         };
         let page = read_page(
-            shared,
+            &shared.outer,
             records,
             Space::StreamLog,
             &log,
@@ -68,46 +65,4 @@ pub(crate) fn check_wait(wait_s: u16) -> Result<(), Reject> {
         });
     }
     Ok(())
-}
-
-/// Entries of a log with their outer layer taken off.
-pub(crate) fn read_page(
-    shared: &HubShared,
-    records: &dyn Records,
-    space: Space,
-    log: &LogHandle,
-    from: u64,
-    max_entries: usize,
-    max_bytes: usize,
-) -> Result<StreamPage, Refusal> {
-    let mut page = records.read_log(log, from, max_entries, max_bytes)?;
-    if from == 0 && page.oldest > 0 && page.entries.is_empty() {
-        page = records.read_log(log, page.oldest, max_entries, max_bytes)?;
-    }
-    let LogPage {
-        entries,
-        mut oldest,
-        next,
-    } = page;
-    let address = log_address(space, log);
-    let mut opened = Vec::with_capacity(entries.len());
-    for (number, bytes) in entries {
-        let Ok(entry) = shared.outer.open_window(&address, &bytes) else {
-            // An entry whose window key is gone is gone, though its row may still be there: those
-            // who ask for it must see a gap, or they would ask for ever.
-            if opened.is_empty() {
-                oldest = number.saturating_add(1);
-                continue;
-            }
-            break;
-        };
-        let entry = Bytes::new(entry).map_err(|_| Fault::Inconsistent)?;
-        opened.push(NumberedEntry { number, entry });
-    }
-    let entries = List::new(opened).map_err(|_| Fault::Inconsistent)?;
-    Ok(StreamPage {
-        oldest,
-        next,
-        entries,
-    })
 }

@@ -17,6 +17,7 @@ mod support;
 
 mod ex_member;
 mod keeping;
+mod key_packages;
 mod leaves;
 mod life;
 mod operations;

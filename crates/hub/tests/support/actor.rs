@@ -431,6 +431,7 @@ impl Inbox {
             inbox_id: self.address.inbox_id,
             hpke_key: self.address.hpke_key.clone(),
             last_day: self.last_day,
+            deposit_hash: None,
         }
     }
 }

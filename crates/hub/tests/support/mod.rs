@@ -19,15 +19,14 @@ mod external;
 mod join;
 mod recover;
 mod request;
-mod store;
 mod sync;
 mod world;
 
-pub(crate) use actor::{Actor, Known, config, credential_with_key};
+pub(crate) use actor::{Actor, Inbox, Known, config, credential_with_key};
 pub(crate) use commit::{Draft, Plan};
 pub(crate) use external::{External, Way};
 pub(crate) use recover::{Asked, bad_tag};
 pub(crate) use request::{Kind, Signing};
-pub(crate) use store::{MemoryStore, Refused};
+pub(crate) use sordino_effects::memory::{MemoryStore, Refused};
 pub(crate) use sync::Seen;
 pub(crate) use world::{World, done, policy, rejected};

@@ -1,9 +1,9 @@
 //! The hub, its store, its clock, and what all clients know of one another.
 
-use super::store::{MemoryStore, Refused};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
+use sordino_effects::memory::{MemoryStore, Refused};
 use sordino_hub::{Endpoint, Env, Hub, HubConfig, Step};
 use sordino_wire::{
     Authentication, Domain, DsRequest, DsResponse, GroupId, IdentityLink, IdentityRule, JoinRule,
@@ -74,6 +74,7 @@ pub(crate) fn endpoint(body: &RequestBody) -> Endpoint {
         Endpoint::ExternalCommitInformation,
         Endpoint::Streams,
         Endpoint::Inboxes,
+        Endpoint::GroupKeyPackages,
     ]
     .into_iter()
     .find(|endpoint| endpoint.accepts(body))

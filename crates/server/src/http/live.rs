@@ -203,7 +203,11 @@ impl Live {
     /// Reads once, and sends what there is.
     async fn push(&mut self, socket: &mut WebSocket) -> Result<(), End> {
         let request = self.request().ok_or(End::Failed)?;
-        let step = self.app.engine.step(&request, Endpoint::Streams).await;
+        let App {
+            engine, services, ..
+        } = &*self.app;
+        let step = engine.step(&services.hub, &request, Endpoint::Streams);
+        let step = step.await;
         let (pages, logs) = match step.map_err(|_| End::Failed)? {
             Step::Answer(ResponseBody::Streams(pages)) => (pages, None),
             Step::Wait {

@@ -11,18 +11,18 @@ mod problem;
 
 pub(crate) use body::BodyMemory;
 pub(crate) use connection::{Acceptor, accept};
+pub(crate) use problem::Problem;
 
 use crate::app::App;
 use crate::engine::NoAnswer;
+use crate::service::Service;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use problem::Problem;
-use sordino_hub::Endpoint;
-use sordino_wire::{DsResponse, media};
+use sordino_wire::media;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,27 +33,36 @@ const READYZ: &str = "/readyz";
 
 /// All addresses.
 pub(crate) fn router(app: Arc<App>) -> Router {
+    use sordino_accounts::Endpoint as AccountEndpoint;
+    use sordino_hub::Endpoint;
+    let hub = |endpoint| {
+        post(move |State(app): State<Arc<App>>, request| async move {
+            operation(&app, &app.services.hub, endpoint, request).await
+        })
+    };
+    let accounts = |endpoint| {
+        post(move |State(app): State<Arc<App>>, request| async move {
+            operation(&app, &app.services.accounts, endpoint, request).await
+        })
+    };
     Router::new()
-        .route(
-            media::GROUP_OPERATION,
-            post(|app, request| operation(app, Endpoint::GroupOperation, request)),
-        )
+        .route(media::GROUP_OPERATION, hub(Endpoint::GroupOperation))
         .route(
             media::WELCOME_INFORMATION,
-            post(|app, request| operation(app, Endpoint::WelcomeInformation, request)),
+            hub(Endpoint::WelcomeInformation),
         )
         .route(
             media::EXTERNAL_COMMIT_INFORMATION,
-            post(|app, request| operation(app, Endpoint::ExternalCommitInformation, request)),
+            hub(Endpoint::ExternalCommitInformation),
         )
+        .route(media::STREAMS, hub(Endpoint::Streams))
+        .route(media::INBOXES, hub(Endpoint::Inboxes))
+        .route(media::ACCOUNTS, accounts(AccountEndpoint::Accounts))
         .route(
-            media::STREAMS,
-            post(|app, request| operation(app, Endpoint::Streams, request)),
+            media::CONNECTION_REQUEST,
+            accounts(AccountEndpoint::ConnectionRequest),
         )
-        .route(
-            media::INBOXES,
-            post(|app, request| operation(app, Endpoint::Inboxes, request)),
-        )
+        .route(media::GROUP_KEY_PACKAGES, hub(Endpoint::GroupKeyPackages))
         // Any: over HTTP/2 a WebSocket begins with CONNECT (RFC 8441).
         .route(media::STREAMS_LIVE, any(live::upgrade))
         .route(media::DS_DOMAIN, get(ds_domain))
@@ -66,9 +75,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// One padded request, one padded answer.
-async fn operation(
-    State(app): State<Arc<App>>,
-    endpoint: Endpoint,
+async fn operation<S: Service>(
+    app: &App,
+    service: &Arc<S>,
+    endpoint: S::Endpoint,
     request: Request,
 ) -> Result<Response, Problem> {
     if !is_octets(request.headers()) {
@@ -80,17 +90,12 @@ async fn operation(
         .map_err(|_| Problem::Overloaded)?;
     let limits = &app.limits;
     let timeout = Duration::from_secs(limits.request_timeout_s);
-    let received =
-        body::receive(request.into_body(), limits.body_bytes, timeout, &app.bodies).await?;
+    let limit_bytes = limits.body_bytes.min(S::MAX_BODY_BYTES);
+    let received = body::receive(request.into_body(), limit_bytes, timeout, &app.bodies).await?;
     let mut stop = app.stop.clone();
-    let answer = app
-        .engine
-        .answer(received.bytes.clone(), endpoint, &mut stop);
-    let answer = answer.await.map_err(Problem::from)?;
-    let bytes = DsResponse { body: answer }.encode().map_err(|_| {
-        tracing::error!("an answer could not be encoded");
-        Problem::Internal
-    })?;
+    let bytes = received.bytes.clone();
+    let answer = app.engine.answer(service, bytes, endpoint, &mut stop);
+    let bytes = S::encode(answer.await.map_err(Problem::from)?)?;
     let octets = HeaderValue::from_static(media::OCTETS);
     Ok(([(CONTENT_TYPE, octets)], bytes).into_response())
 }

@@ -269,6 +269,7 @@ async fn those_who_lose_a_race_are_answered_all_the_same() {
             inbox_id: inbox_id(&Secret32::new([9; 32])),
             hpke_key: HpkeKey::new(vec![5; 32]).unwrap(),
             last_day: day_of(NOW_S) + 1,
+            deposit_hash: None,
         })
     };
     let mut all = Vec::new();

@@ -34,6 +34,8 @@ async fn the_server_tells_that_it_lives_and_what_it_is() {
             format!(r#""domain":"{domain}""#),
             format!(r#""hub_signature_key":"{key}""#),
             format!(r#""streams":"http://{domain}/streams""#),
+            format!(r#""accounts":"http://{domain}/accounts""#),
+            format!(r#""connection_request":"http://{domain}/connection_request""#),
             format!(r#""streams_live":"ws://{domain}/streams/live""#),
         ] {
             assert!(directory.contains(&part), "{part} in {directory}");

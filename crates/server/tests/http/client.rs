@@ -7,8 +7,9 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use sordino_server::{Running, Server, ServerConfig};
 use sordino_wire::{
-    Authentication, DsRequest, DsResponse, List, ReadStreams, RequestBody, ResponseBody, StreamId,
-    StreamRead, media,
+    AccountAuthentication, AccountRequest, AccountRequestBody, AccountResponse,
+    AccountResponseBody, Authentication, DsRequest, DsResponse, List, ReadStreams, RequestBody,
+    ResponseBody, StreamId, StreamRead, media,
 };
 use std::net::SocketAddr;
 use tempfile::TempDir;
@@ -38,6 +39,12 @@ impl TestServer {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.local_addr()
+    }
+
+    /// The time, for requests that must be on time.
+    pub(crate) fn now_s(&self) -> u64 {
+        let now = std::time::SystemTime::now();
+        now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
     }
 }
 
@@ -119,6 +126,33 @@ impl Client {
         assert_eq!(answer.headers["content-type"], media::OCTETS);
         DsResponse::parse(&answer.body).unwrap().body
     }
+
+    /// A request of the account world.
+    pub(crate) async fn ask_account_bytes(
+        &mut self,
+        path: &str,
+        body: &[u8],
+    ) -> AccountResponseBody {
+        let answer = self.post(path, body.to_vec()).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.headers["content-type"], media::OCTETS);
+        AccountResponse::parse(&answer.body).unwrap().body
+    }
+
+    /// One that nobody signs.
+    pub(crate) async fn ask_account(
+        &mut self,
+        path: &str,
+        body: AccountRequestBody,
+    ) -> AccountResponseBody {
+        self.ask_account_bytes(path, &account_bytes(body)).await
+    }
+}
+
+/// A request of the account world that nobody signs.
+pub(crate) fn account_bytes(body: AccountRequestBody) -> Vec<u8> {
+    let auth = AccountAuthentication::Nobody;
+    AccountRequest { body, auth }.encode().unwrap()
 }
 
 pub(crate) fn request(

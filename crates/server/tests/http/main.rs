@@ -1,9 +1,11 @@
 //! The HTTP binding over real sockets on loopback.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accounts;
 mod binding;
 mod client;
 mod limits;
 mod live;
+mod person;
 mod shutdown;
 mod tls;

@@ -1,6 +1,9 @@
 //! Replays the corpus: seeds for fuzzers, and everything that ever made a parser misbehave.
 
-use crate::cases::{cases, reparse_request, reparse_response, requests, responses};
+use crate::cases::{
+    account_requests, account_responses, cases, reparse_account_request, reparse_account_response,
+    reparse_request, reparse_response, requests, responses,
+};
 use crate::golden::writing;
 use std::path::PathBuf;
 
@@ -21,8 +24,18 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     let responses = responses()
         .into_iter()
         .map(|(n, r)| (n, r.encode().unwrap()));
+    let account_requests = account_requests()
+        .into_iter()
+        .map(|(n, r)| (n, r.encode().unwrap()));
+    let account_responses = account_responses()
+        .into_iter()
+        .map(|(n, r)| (n, r.encode().unwrap()));
+    let all = requests
+        .chain(responses)
+        .chain(account_requests)
+        .chain(account_responses);
     let mut seeds = Vec::new();
-    for (index, (name, bytes)) in requests.chain(responses).enumerate() {
+    for (index, (name, bytes)) in all.enumerate() {
         let mut changed = bytes.clone();
         match index % 6 {
             0 => changed.truncate(bytes.len() / 2),
@@ -55,7 +68,12 @@ fn replaying_the_corpus_never_panics() {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
-        let accepted = [reparse_request(&bytes), reparse_response(&bytes)];
+        let accepted = [
+            reparse_request(&bytes),
+            reparse_response(&bytes),
+            reparse_account_request(&bytes),
+            reparse_account_response(&bytes),
+        ];
         for again in accepted.iter().flatten() {
             assert_eq!(again, &bytes, "{}", path.display());
         }

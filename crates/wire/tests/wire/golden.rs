@@ -1,6 +1,9 @@
 //! Golden bytes of every type, compared both ways; format and regeneration in golden/README.md.
 
-use crate::cases::{Reparse, cases, reparse_request, reparse_response, requests, responses};
+use crate::cases::{
+    Reparse, account_requests, account_responses, cases, reparse_account_request,
+    reparse_account_response, reparse_request, reparse_response, requests, responses,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -30,7 +33,25 @@ pub fn expected() -> Vec<(String, Vec<u8>, Option<Reparse>)> {
             Some(reparse_response as Reparse),
         )
     });
-    values.chain(requests).chain(responses).collect()
+    let account_requests = account_requests().into_iter().map(|(name, request)| {
+        (
+            name,
+            request.encode().unwrap(),
+            Some(reparse_account_request as Reparse),
+        )
+    });
+    let account_responses = account_responses().into_iter().map(|(name, response)| {
+        (
+            name,
+            response.encode().unwrap(),
+            Some(reparse_account_response as Reparse),
+        )
+    });
+    let groups = values.chain(requests).chain(responses);
+    groups
+        .chain(account_requests)
+        .chain(account_responses)
+        .collect()
 }
 
 #[test]
@@ -83,6 +104,12 @@ fn reported_sizes_are_the_real_ones() {
         let bytes = sordino_wire::encode(&response.body).unwrap();
         assert_eq!(response.body.tls_serialized_len(), bytes.len(), "{name}");
     }
+    for (name, request) in account_requests() {
+        let bytes = sordino_wire::encode(&request.body).unwrap();
+        assert_eq!(request.body.tls_serialized_len(), bytes.len(), "{name}");
+        let bytes = sordino_wire::encode(&request.auth).unwrap();
+        assert_eq!(request.auth.tls_serialized_len(), bytes.len(), "{name}");
+    }
 }
 
 /// Every public struct and enum of the crate's sources is in the list of cases.
@@ -94,7 +121,14 @@ fn no_type_is_without_a_vector() {
         .collect();
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
     // Not wire formats: containers, the envelope's parsed form, an error.
-    let exempt = ["Bytes", "List", "OutOfBounds", "ParsedRequest", "$name"];
+    let exempt = [
+        "Bytes",
+        "List",
+        "OutOfBounds",
+        "ParsedRequest",
+        "ParsedAccountRequest",
+        "$name",
+    ];
     for entry in std::fs::read_dir(source).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         for line in text.lines() {

@@ -3,7 +3,7 @@
 //! It keeps the tree of a value, so that a test can write a length prefix in a form that is longer
 //! than needed while every enclosing length stays right.
 
-use sordino_wire::{Bytes, Domain, IdentifierUri, List, Secret32};
+use sordino_wire::{Bytes, Domain, Handle, IdentifierUri, List, Secret32};
 
 /// The tree of an encoded value.
 pub enum Node {
@@ -125,6 +125,12 @@ impl<T: Model> Model for Box<T> {
 }
 
 impl Model for IdentifierUri {
+    fn node(&self) -> Node {
+        Node::Vector(vec![Node::Fixed(self.as_str().as_bytes().to_vec())])
+    }
+}
+
+impl Model for Handle {
     fn node(&self) -> Node {
         Node::Vector(vec![Node::Fixed(self.as_str().as_bytes().to_vec())])
     }

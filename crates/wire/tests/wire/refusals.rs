@@ -1,6 +1,8 @@
 //! Everything that is not the one encoding of a value is refused.
 
-use crate::cases::{cases, enums, reparse_request, reparse_response, requests, responses};
+use crate::cases::{
+    account_requests, cases, enums, reparse_request, reparse_response, requests, responses,
+};
 use crate::golden::expected;
 use crate::model::Model;
 use crate::sample::{Sample, Source};
@@ -234,4 +236,56 @@ fn a_request_that_cannot_be_parsed_again_is_not_encoded() {
     let bytes = request.encode().unwrap();
     assert_eq!(DsRequest::parse(&bytes).unwrap().request.body, request.body);
     assert!(request.body.node().prefixes() > 0);
+}
+
+#[test]
+fn the_two_worlds_have_envelopes_of_their_own() {
+    use sordino_wire::limits::MAX_ACCOUNT_BODY_BYTES;
+    use sordino_wire::{AccountReject, AccountRequest};
+    for (name, request) in account_requests() {
+        let bytes = request.encode().unwrap();
+        let parsed = AccountRequest::parse(&bytes).unwrap();
+        assert_eq!(parsed.body_bytes, encode(&request.body).unwrap(), "{name}");
+        assert_eq!(parsed.request, request, "{name}");
+        assert_eq!(bytes.len(), padded_size(bytes.len()), "{name}");
+        // What one world signs means nothing in the other.
+        if let Ok(other) = DsRequest::parse(&bytes) {
+            assert_eq!(other.request.auth, Authentication::Possession, "{name}");
+        }
+        let mut other_version = bytes.clone();
+        other_version[1] = 2;
+        let refusal = AccountRequest::parse(&other_version).unwrap_err();
+        let expected = AccountReject::UnsupportedVersion { supported: 1 };
+        assert_eq!(refusal, expected, "{name}");
+    }
+    let limit = u64::try_from(MAX_ACCOUNT_BODY_BYTES).unwrap();
+    let refusal = AccountRequest::parse(&vec![0xff; MAX_ACCOUNT_BODY_BYTES + 1]).unwrap_err();
+    assert_eq!(refusal, AccountReject::TooLarge { limit });
+}
+
+#[test]
+fn a_handle_has_one_form() {
+    use sordino_wire::Handle;
+    for good in ["ab", "a1", "anna-maria_2", &"a".repeat(32)] {
+        assert!(Handle::new(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "",
+        "a",
+        "1a",
+        "-a",
+        "_a",
+        "Anna",
+        "an na",
+        "\u{e4}nna",
+        "a.b",
+        "a/b",
+        &"a".repeat(33),
+    ] {
+        assert!(Handle::new(bad).is_err(), "{bad}");
+    }
+    assert_eq!(Handle::from_input("  AnnA ").unwrap().as_str(), "anna");
+    // A pseudonym's UUID is too long to be one.
+    assert!(Handle::new("a0000000-0000-8000-8000-000000000000").is_err());
+    assert_eq!(format!("{:?}", Handle::new("anna").unwrap()), "Handle(..)");
 }

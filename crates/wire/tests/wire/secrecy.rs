@@ -58,7 +58,31 @@ fn requests_print_neither_keys_nor_names() {
         inbox_id: InboxId([0xb3; 16]),
         hpke_key: Bytes::new([0xa7; 32]).unwrap(),
     };
+    let publish = PublishKeyPackages {
+        contact_token: Secret32::new([0xa7; 32]),
+        owner_secret: Secret32::new([0xa7; 32]),
+        entries: List::default(),
+        drop: List::new(vec![SetTag([0xb3; 16])]).unwrap(),
+    };
+    let keys = ContactKeys {
+        contact_key: Secret32::new([0xa7; 32]),
+        contact_token: Secret32::new([0xa7; 32]),
+    };
+    let deposit = Deposit {
+        inbox: address.clone(),
+        deposit_secret: Secret32::new([0xa7; 32]),
+        contents: Bytes::new([0xa7; 40]).unwrap(),
+    };
     for text in [
+        format!("{publish:?}"),
+        format!("{keys:?}"),
+        format!("{deposit:?}"),
+        format!("{:?}", DeviceTag([0xb3; 16])),
+        format!(
+            "{:?}",
+            AccountRequestBody::LookUp(Handle::new("mimi-hub-example").unwrap())
+        ),
+        format!("{:?}", ConnectionRequest::sample(&mut Source::full())),
         format!("{:?}", RequestBody::InspectMembership(access())),
         format!("{:?}", RequestBody::Send(send)),
         format!("{rekey:?}"),

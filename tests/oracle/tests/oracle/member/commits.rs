@@ -5,21 +5,21 @@ use crate::surgery::Reader;
 use mls_rs::MlsMessage;
 use mls_rs::group::CommitOutput;
 use sordino_crypto::{
-    GroupSecret, SenderKey, keys_hash, make_key_object, seal_identity_entry, seal_key_object,
-    sha256, wrap_previous,
+    GroupSecret, SenderKey, keys_hash, make_key_object, seal_key_object, sha256, wrap_previous,
 };
 use sordino_wire::{
     Bytes, COMMIT_AAD_FORMAT, CommitAad, CommitIntent, CommitRequest, GenerationStep,
-    IdentifierUri, IdentityEntry, JoinerDelivery, KeyCheck, KeyCheckTbs, KeyPackageEntry,
-    KeyPackageSet, LeafProof, List, NextGeneration, NextKeys, PartialGroupInfo, RequestBody,
-    ResponseBody, Salt, WelcomeBundle, encode, exact,
+    IdentifierUri, IdentityEntry, JoinerDelivery, KeyCheck, KeyCheckTbs, LeafProof, List,
+    NextGeneration, NextKeys, PartialGroupInfo, RequestBody, ResponseBody, WelcomeBundle, encode,
+    exact,
 };
 
 /// What a commit does.
 pub(crate) enum Do {
     Update,
     Move,
-    Add(Vec<KeyPackageSet>),
+    /// What others proposed.
+    Pending,
     /// Everybody with a user pseudonym.
     Remove(IdentifierUri),
 }
@@ -123,12 +123,6 @@ impl Member {
         let aad = encode(&aad(generation, moves, Vec::new())).unwrap();
         let group = self.group.as_mut().unwrap();
         let mut builder = group.commit_builder().authenticated_data(aad);
-        if let Do::Add(sets) = what {
-            for entry in sets.iter().flat_map(|set| set.entries.iter()) {
-                let package = MlsMessage::from_bytes(entry.key_package.as_slice()).unwrap();
-                builder = builder.add_member(package).unwrap();
-            }
-        }
         for leaf in leaves {
             builder = builder.remove_member(leaf).unwrap();
         }
@@ -160,42 +154,23 @@ impl Member {
             .collect()
     }
 
+    /// A new entry for a new leaf of one's own. Who is let in at its own request comes without.
     fn entries_for(&mut self, what: &Do, made: &Made) -> Vec<IdentityEntry> {
+        if !self.identified || !matches!(what, Do::Update | Do::Move) {
+            return Vec::new();
+        }
         let (wrapper, generation) = match &made.next {
             Some(secret) => (secret.wrapper_key().unwrap(), self.generation + 1),
             None => (self.wrapper(), self.generation),
         };
-        match what {
-            Do::Update | Do::Move => vec![self.own_entry(&wrapper, generation)],
-            Do::Remove(_) => Vec::new(),
-            Do::Add(sets) => {
-                let entries = sets.iter().flat_map(|set| set.entries.iter());
-                let links: Vec<_> = entries
-                    .map(|entry| (credential(entry), &entry.link))
-                    .collect();
-                let mut sealed = Vec::new();
-                for (credential, link) in links {
-                    let salt = Salt(self.random());
-                    let id = self.group_id;
-                    let entry =
-                        seal_identity_entry(&wrapper, generation, id, &credential, link, salt);
-                    sealed.push(entry.unwrap());
-                }
-                sealed
-            }
-        }
+        vec![self.own_entry(&wrapper, generation)]
     }
 
-    fn welcome(&mut self, what: &Do, output: &CommitOutput, made: &Made) -> Option<WelcomeBundle> {
-        let Do::Add(sets) = what else {
-            return None;
-        };
-        let welcome = output.welcome_messages[0].to_bytes().unwrap();
+    fn welcome(&mut self, output: &CommitOutput, made: &Made) -> Option<WelcomeBundle> {
+        let welcome = output.welcome_messages.first()?.to_bytes().unwrap();
         let mut joiners = Vec::new();
-        for entry in sets.iter().flat_map(|set| set.entries.iter()) {
-            let package = MlsMessage::from_bytes(entry.key_package.as_slice()).unwrap();
-            let package = package.into_key_package().unwrap();
-            let recipient = package.hpke_init_key.as_ref();
+        for asking in &self.asking {
+            let recipient = asking.init_key.as_slice();
             let object = make_key_object(
                 &self.client_key,
                 &self.client_credential,
@@ -210,7 +185,7 @@ impl Member {
             )
             .unwrap();
             joiners.push(JoinerDelivery {
-                inbox: entry.inbox.clone(),
+                inbox: asking.inbox.clone(),
                 key_object: seal_key_object(recipient, &object, &mut self.rng).unwrap(),
             });
         }
@@ -225,17 +200,11 @@ impl Member {
         let (output, made) = self.build(&what);
         let entries = self.entries_for(&what, &made);
         let mut request = self.commit_request(&made, entries);
-        request.welcome = self.welcome(&what, &output, &made);
+        request.welcome = self.welcome(&output, &made);
         let (leaf, epoch) = (self.leaf(), self.epoch());
         let body = RequestBody::Commit(Box::new(request));
         let answer = self.ask(body, As::Leaf(leaf), epoch).await;
         assert!(matches!(answer, ResponseBody::Done(_)), "{answer:?}");
         self.enter(made.group, made.next.map(Known::of));
     }
-}
-
-fn credential(entry: &KeyPackageEntry) -> sordino_wire::PseudonymousCredential {
-    let package = MlsMessage::from_bytes(entry.key_package.as_slice()).unwrap();
-    let package = package.into_key_package().unwrap();
-    crate::stack::credential_of(package.signing_identity()).unwrap()
 }

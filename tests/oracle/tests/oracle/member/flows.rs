@@ -3,7 +3,7 @@
 use super::Member;
 use super::commits::Do;
 use super::home::Home;
-use sordino_client::{Client, Group, GroupSettings, Reject};
+use sordino_client::{Client, Group, GroupSettings, JoinRule, Reject};
 
 /// Everything that a member of the client library has read.
 async fn texts(group: &Group) -> Vec<String> {
@@ -39,15 +39,23 @@ async fn take_welcome(client: &Client, id: sordino_wire::GroupId) -> Group {
     client.group(id).await.unwrap()
 }
 
+/// A room that people ask to be let into, and a member of it on mls-rs beside its creator.
+async fn room(home: &Home, alice: &Client, number: u8) -> (Group, Member) {
+    let settings = GroupSettings::open().without_identities();
+    let at_alice = alice.create_group(settings).await.unwrap();
+    let mut member = Member::new(home, number);
+    member.ask_in(&at_alice.invite_link().await.unwrap()).await;
+    alice.sync_once().await.unwrap();
+    at_alice.commit_pending().await.unwrap();
+    member.join().await;
+    (at_alice, member)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_on_mls_rs_joins_sends_receives_and_commits() {
     let home = Home::start().await;
     let alice = home.user("alice").await;
-    let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
-    let mut member = Member::new(&home, 1);
-    let set = member.key_package_set().await;
-    at_alice.add_users(vec![set]).await.unwrap();
-    member.join().await;
+    let (at_alice, mut member) = room(&home, &alice, 1).await;
     together(&mut member, &[&at_alice]).await;
 
     // It follows what the other commits, and the other what it commits.
@@ -60,25 +68,14 @@ async fn a_member_on_mls_rs_joins_sends_receives_and_commits() {
     member.commit(Do::Move).await;
     together(&mut member, &[&at_alice]).await;
 
-    // It brings somebody in, and everybody knows who is who.
+    // It lets somebody in, takes him out again, and is taken out.
     let bob = home.user("bob").await;
-    let bobs_uri = bob.credential().user.clone();
-    let set = bob.key_package_set(&bobs_uri).await.unwrap();
-    let bobs_pseudonym = set.user_pseudonym.clone();
-    member.commit(Do::Add(vec![set])).await;
+    bob.propose_join(&member.link()).await.unwrap();
+    member.sync().await;
+    member.commit(Do::Pending).await;
     let at_bob = take_welcome(&bob, at_alice.id()).await;
     together(&mut member, &[&at_alice, &at_bob]).await;
-    let people: Vec<String> = member.people().await.into_values().collect();
-    let names = ["alice", "bob", "member1"];
-    for name in names {
-        let uri = format!("mimi://hub.example.org/u/{name}");
-        assert!(people.contains(&uri), "{name} is not in {people:?}");
-    }
-    let seen = at_bob.members().await.unwrap();
-    let known = seen.iter().filter(|person| person.identity.is_some());
-    assert_eq!((seen.len(), known.count()), (3, 3));
-
-    // It takes him out again, and is taken out.
+    let bobs_pseudonym = at_bob.own().await.unwrap().user_pseudonym;
     member.commit(Do::Remove(bobs_pseudonym)).await;
     together(&mut member, &[&at_alice]).await;
     at_alice
@@ -94,15 +91,16 @@ async fn a_member_on_mls_rs_joins_sends_receives_and_commits() {
 async fn a_group_that_mls_rs_created() {
     let home = Home::start().await;
     let mut member = Member::new(&home, 2);
-    let policy = crate::support::policy();
+    let mut policy = crate::support::policy();
+    policy.join = JoinRule::Open;
     member.create(&home.hub_key(), &policy).await;
     let alice = home.user("alice").await;
-    let uri = alice.credential().user.clone();
-    let set = alice.key_package_set(&uri).await.unwrap();
-    member.commit(Do::Add(vec![set])).await;
-    let at_alice = take_welcome(&alice, member.id()).await;
+    let at_alice = alice.join_open(&member.link()).await.unwrap();
     together(&mut member, &[&at_alice]).await;
-    at_alice.move_generation().await.unwrap();
+    // Who came by a link knows a generation's secret from the next one on.
+    member.commit(Do::Move).await;
+    together(&mut member, &[&at_alice]).await;
+    at_alice.update().await.unwrap();
     together(&mut member, &[&at_alice]).await;
     home.stop().await;
 }
@@ -116,8 +114,20 @@ async fn external_commits_by_mls_rs() {
     let mut member = Member::new(&home, 3);
     member.join_open(&link).await;
     together(&mut member, &[&at_alice]).await;
+
+    // With its first update it says who it is; it learns who the others are from entries since.
     member.commit(Do::Update).await;
+    at_alice.catch_up().await.unwrap();
+    at_alice.update().await.unwrap();
     together(&mut member, &[&at_alice]).await;
+    let people: Vec<String> = member.people().await.into_values().collect();
+    for name in ["alice", "member3"] {
+        let uri = format!("mimi://hub.example.org/u/{name}");
+        assert!(people.contains(&uri), "{name} is not in {people:?}");
+    }
+    let seen = at_alice.members().await.unwrap();
+    let known = seen.iter().filter(|person| person.identity.is_some());
+    assert_eq!((seen.len(), known.count()), (2, 2));
 
     // A policy change is a commit that mls-rs cannot read. The generation stays, so it may come back.
     let mut policy = at_alice.policy().await.unwrap();
@@ -131,23 +141,16 @@ async fn external_commits_by_mls_rs() {
 }
 
 /// A SelfRemove and its commit are not readable, and the commit moves the generation: what was known
-/// opens a tombstone alone. Another Add is the way back (or a key request, which this member does not
-/// speak).
+/// opens a tombstone alone. To be let in again is the way back (or a key request, which this member
+/// does not speak).
 #[tokio::test(flavor = "multi_thread")]
 async fn what_mls_rs_cannot_follow() {
     let home = Home::start().await;
     let alice = home.user("alice").await;
     let bob = home.user("bob").await;
-    let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
-    let mut member = Member::new(&home, 4);
-    let uri = bob.credential().user.clone();
-    let sets = vec![
-        member.key_package_set().await,
-        bob.key_package_set(&uri).await.unwrap(),
-    ];
-    at_alice.add_users(sets).await.unwrap();
-    member.join().await;
-    let at_bob = take_welcome(&bob, at_alice.id()).await;
+    let (at_alice, mut member) = room(&home, &alice, 4).await;
+    let link = at_alice.invite_link().await.unwrap();
+    let at_bob = bob.join_open(&link).await.unwrap();
     together(&mut member, &[&at_alice, &at_bob]).await;
 
     at_bob.leave().await.unwrap();
@@ -165,8 +168,9 @@ async fn what_mls_rs_cannot_follow() {
         .await
         .unwrap();
     let mut again = Member::new(&home, 5);
-    let set = again.key_package_set().await;
-    at_alice.add_users(vec![set]).await.unwrap();
+    again.ask_in(&at_alice.invite_link().await.unwrap()).await;
+    alice.sync_once().await.unwrap();
+    at_alice.commit_pending().await.unwrap();
     again.join().await;
     together(&mut again, &[&at_alice]).await;
     home.stop().await;

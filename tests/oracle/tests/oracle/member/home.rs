@@ -1,6 +1,6 @@
 //! A hub on loopback, and users of the client library beside the member.
 
-use sordino_client::{Client, ClientConfig, Delays, HubAddress, IdentifierUri, ManualClock};
+use sordino_client::{Client, ClientConfig, Delays, Handle, HubAddress, ManualClock, RegisterWith};
 use sordino_server::{DomainChoice, Running, Server, ServerConfig, TestClock};
 use sordino_wire::{Domain, SignatureKey};
 use std::net::SocketAddr;
@@ -63,15 +63,13 @@ impl Home {
         };
         let vault = self.directory.path().join(name);
         let mut config = ClientConfig::new(vault, [7; 32], address);
-        config.delays = Delays {
-            answer_s: 0,
-            confirm_s: 0,
-            remove_s: 0,
-        };
+        config.delays = Delays::none();
         config.retry_pause = Duration::from_millis(30);
         config.clock = self.client_clock.clone();
-        let uri = IdentifierUri::new(format!("mimi://{HUB}/u/{name}")).unwrap();
-        Client::create_user(config, &uri).await.unwrap()
+        let handle = Handle::from_input(name).unwrap();
+        Client::register(config, &handle, RegisterWith::work())
+            .await
+            .unwrap()
     }
 }
 

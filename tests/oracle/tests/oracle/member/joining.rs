@@ -17,8 +17,8 @@ use sordino_rules::{
 use sordino_server::Clock as _;
 use sordino_wire::{
     Bytes, CommitRequest, CreateGroup, ExternalCommitInformation, GroupId, InboxAddress,
-    InboxDelivery, InviteLink, KeyPackageEntry, KeyPackageSet, LeafOperation, LeafProof, List,
-    Membership, OpenInbox, PolicySummary, ReadInbox, Reject, RequestBody, ResponseBody, Secret32,
+    InboxDelivery, InviteLink, LeafOperation, LeafProof, List, Membership, OpenInbox,
+    PolicySummary, ProposalsRequest, ReadInbox, Reject, RequestBody, ResponseBody, Secret32,
     SignatureKey, WelcomeInformationRequest, encode, exact,
 };
 use std::collections::BTreeMap;
@@ -33,8 +33,7 @@ impl Member {
         MlsTime::from(lifetime.not_before())
     }
 
-    /// What others need to add this member.
-    pub(crate) async fn key_package_set(&mut self) -> KeyPackageSet {
+    async fn open_inbox(&mut self) -> InboxAddress {
         let secret = Secret32::new(self.random());
         let (private, hpke_key) = hpke_generate(&mut self.rng).unwrap();
         let today = u32::try_from(self.clock.now_s() / 86_400).unwrap();
@@ -42,6 +41,7 @@ impl Member {
             inbox_id: inbox_id(&secret),
             hpke_key: hpke_key.clone(),
             last_day: today + 80,
+            deposit_hash: None,
         });
         let answer = self.ask(body, As::Possession, 0).await;
         assert!(matches!(answer, ResponseBody::Done(_)), "{answer:?}");
@@ -55,26 +55,53 @@ impl Member {
             private,
             address: address.clone(),
         });
-        let none = ExtensionList::default;
-        let begins = Some(self.lifetime_begins());
-        let package = self
-            .stack
-            .generate_key_package_message(none(), none(), begins)
-            .unwrap();
-        let link = sordino_crypto::make_identity_link(
-            &self.client_key,
-            &self.client_credential,
-            &self.credential,
-        );
-        let entry = KeyPackageEntry {
-            key_package: Bytes::new(package.to_bytes().unwrap()).unwrap(),
-            link: link.unwrap(),
-            inbox: address,
+        address
+    }
+
+    /// Finds the group by a link.
+    fn take_link(&mut self, link: &InviteLink) {
+        self.group_id = link.group_id;
+        self.generation = link.generation;
+        let known = Known {
+            ear: EarKey::new(link.ear_key.duplicate()),
+            secret: None,
         };
-        KeyPackageSet {
-            user_pseudonym: self.user_pseudonym(),
-            entries: List::new(vec![entry]).unwrap(),
+        self.known.insert(link.generation, known);
+    }
+
+    /// A link to the group as it is now.
+    pub(crate) fn link(&self) -> InviteLink {
+        InviteLink {
+            hub_domain: self.domain.clone(),
+            group_id: self.group_id,
+            generation: self.generation,
+            ear_key: self.ear().secret().duplicate(),
+            code: None,
         }
+    }
+
+    /// Asks to be let into a room that wants no identities.
+    pub(crate) async fn ask_in(&mut self, link: &InviteLink) {
+        self.take_link(link);
+        self.identified = false;
+        let told = self.information().await;
+        let none = ExtensionList::default;
+        let info = group_info_message(told.group_info.as_slice());
+        let tree = ExportedTree::from_bytes(told.ratchet_tree.as_slice()).unwrap();
+        let begins = Some(self.lifetime_begins());
+        let proposal = self
+            .stack
+            .external_add_proposal(&info, Some(tree), Vec::new(), none(), none(), begins)
+            .unwrap();
+        let inbox = self.open_inbox().await;
+        let proposal = Bytes::new(proposal.to_bytes().unwrap()).unwrap();
+        let body = RequestBody::Proposals(ProposalsRequest {
+            access: self.access(),
+            proposals: List::new(vec![proposal]).unwrap(),
+            inbox: Some(inbox),
+        });
+        let answer = self.ask(body, As::Joiner, told.position.epoch).await;
+        assert!(matches!(answer, ResponseBody::Done(_)), "{answer:?}");
     }
 
     async fn delivery(&mut self) -> InboxDelivery {
@@ -186,13 +213,7 @@ impl Member {
 
     /// Comes into an open room, and starts a generation, whose secret it then knows.
     pub(crate) async fn join_open(&mut self, link: &InviteLink) {
-        self.group_id = link.group_id;
-        self.generation = link.generation;
-        let known = Known {
-            ear: EarKey::new(link.ear_key.duplicate()),
-            secret: None,
-        };
-        self.known.insert(link.generation, known);
+        self.take_link(link);
         let told = self.information().await;
         let made = self.external(&told, None, true);
         let request = self.commit_request(&made, Vec::new());

@@ -33,8 +33,8 @@ use sordino_crypto::{
 };
 use sordino_server::{Clock as _, TestClock};
 use sordino_wire::{
-    Authentication, ClientCredential, Domain, DsRequest, DsResponse, Freshness, GroupAccess,
-    GroupId, HeadAccess, IdentifierUri, IdentityEntry, InboxAddress, Nonce,
+    Authentication, Bytes, ClientCredential, Domain, DsRequest, DsResponse, Freshness, GroupAccess,
+    GroupId, HeadAccess, IdentifierUri, IdentityEntry, InboxAddress, MemberContent, Nonce,
     PSEUDONYMOUS_CREDENTIAL_TYPE, PseudonymousCredential, REQUEST_LABEL, RequestBody, RequestTbs,
     ResponseBody, Salt, Secret32, SendMessage, encode, media,
 };
@@ -74,6 +74,12 @@ struct Inbox {
     address: InboxAddress,
 }
 
+/// Somebody who asks to be let in.
+struct Asking {
+    init_key: Vec<u8>,
+    inbox: InboxAddress,
+}
+
 /// How a request is signed.
 #[derive(Clone, Copy)]
 enum As {
@@ -103,6 +109,10 @@ pub(crate) struct Member {
     /// By stream.
     cursors: BTreeMap<[u8; 16], u64>,
     inbox: Option<Inbox>,
+    /// Whether the room wants identities of its members.
+    identified: bool,
+    /// Who asks to be let in.
+    asking: Vec<Asking>,
     pub(crate) heard: Vec<String>,
     /// A commit came that mls-rs cannot read.
     pub(crate) lost: bool,
@@ -191,13 +201,11 @@ impl Member {
             generation: 0,
             cursors: BTreeMap::new(),
             inbox: None,
+            identified: true,
+            asking: Vec::new(),
             heard: Vec::new(),
             lost: false,
         }
-    }
-
-    pub(crate) fn id(&self) -> GroupId {
-        self.group_id
     }
 
     pub(crate) fn user_pseudonym(&self) -> IdentifierUri {
@@ -312,9 +320,11 @@ impl Member {
 
     /// Says something to the group.
     pub(crate) async fn say(&mut self, text: &str) {
+        let content = Bytes::new(text.as_bytes().to_vec()).unwrap();
+        let content = encode(&MemberContent::Application(content)).unwrap();
         let group = self.group.as_mut().unwrap();
         let message = group
-            .encrypt_application_message(text.as_bytes(), Vec::new())
+            .encrypt_application_message(&content, Vec::new())
             .unwrap();
         let ear = self.ear();
         let head = HeadAccess {
@@ -322,7 +332,7 @@ impl Member {
             locator: ear.locator("head").unwrap(),
             head_key: ear.head_key().unwrap().secret().duplicate(),
         };
-        let message = sordino_wire::Bytes::new(message.to_bytes().unwrap()).unwrap();
+        let message = Bytes::new(message.to_bytes().unwrap()).unwrap();
         let body = RequestBody::Send(SendMessage { head, message });
         let epoch = self.epoch();
         let answer = self.ask(body, As::Epoch, epoch).await;

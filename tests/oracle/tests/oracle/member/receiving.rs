@@ -1,13 +1,15 @@
 //! Reading the group's streams.
 
-use super::{As, Known, Member, group_secret, sender_key};
+use super::{As, Asking, Known, Member, group_secret, sender_key};
 use mls_rs::MlsMessage;
+use mls_rs::group::proposal::Proposal;
 use mls_rs::group::{CommitEffect, ReceivedMessage};
 use sordino_crypto::{SenderKey, keys_hash, open_entry, sha256, stream_id, verify_struct};
 use sordino_rules::parse_commit_aad;
 use sordino_wire::{
-    DeliveredCommit, DeliveryEvent, GenerationStep, KeyCheckTbs, List, NumberedEntry, ReadStreams,
-    RequestBody, ResponseBody, SealedEntry, SignatureKey, StreamRead, exact,
+    DeliveredCommit, DeliveryEvent, GenerationStep, InboxAddress, KeyCheckTbs, List, MemberContent,
+    NumberedEntry, ReadStreams, RequestBody, ResponseBody, SealedEntry, SignatureKey, StreamRead,
+    exact,
 };
 
 /// Whether there is more to read.
@@ -69,7 +71,9 @@ impl Member {
         match event {
             DeliveryEvent::Message(bytes) => self.hear(bytes.as_slice()),
             DeliveryEvent::Commit(commit) => return self.follow(&commit),
-            DeliveryEvent::Proposal(proposal) => self.note(proposal.proposal.as_slice()),
+            DeliveryEvent::Proposal(proposal) => {
+                self.note(proposal.proposal.as_slice(), proposal.inbox);
+            }
             _ => {}
         }
         Next::On
@@ -85,18 +89,29 @@ impl Member {
         if let Ok(ReceivedMessage::ApplicationMessage(message)) =
             group.process_incoming_message(message)
         {
-            let text = String::from_utf8(message.data().to_vec()).unwrap();
-            self.heard.push(text);
+            // Other contents are between clients of one kind.
+            if let Ok(MemberContent::Application(text)) = exact(message.data()) {
+                self.heard.push(String::from_utf8(text.into_vec()).unwrap());
+            }
         }
     }
 
     /// A proposal for the next commit. A SelfRemove is not readable; its commit will not be either.
-    fn note(&mut self, bytes: &[u8]) {
-        if let Ok(message) = MlsMessage::from_bytes(bytes)
-            && message.epoch() == Some(self.epoch())
-        {
-            let group = self.group.as_mut().unwrap();
-            group.process_incoming_message(message).unwrap();
+    fn note(&mut self, bytes: &[u8], inbox: Option<InboxAddress>) {
+        let Ok(message) = MlsMessage::from_bytes(bytes) else {
+            return;
+        };
+        if message.epoch() != Some(self.epoch()) {
+            return;
+        }
+        let group = self.group.as_mut().unwrap();
+        let noted = group.process_incoming_message(message).unwrap();
+        let ReceivedMessage::Proposal(noted) = noted else {
+            panic!("not a proposal");
+        };
+        if let (Proposal::Add(add), Some(inbox)) = (noted.proposal, inbox) {
+            let init_key = add.key_package().hpke_init_key.to_vec();
+            self.asking.push(Asking { init_key, inbox });
         }
     }
 
@@ -144,7 +159,7 @@ impl Member {
         verify_struct(&key, "KeyCheck", &tbs, &check.signature).unwrap();
         self.enter(next, known);
         for proposal in delivered.reissued.iter() {
-            self.note(proposal.as_slice());
+            self.note(proposal.as_slice(), None);
         }
         Next::On
     }
@@ -152,6 +167,7 @@ impl Member {
     /// The next epoch, perhaps of the next generation.
     pub(super) fn enter(&mut self, group: super::MlsGroup, known: Option<Known>) {
         self.group = Some(group);
+        self.asking.clear();
         if let Some(known) = known {
             self.generation += 1;
             self.known.insert(self.generation, known);

@@ -1,24 +1,30 @@
-//! A store in memory, with the rules of the real one.
+//! Owns a store in memory with the rules of the real one, for tests of pure services.
+//!
+//! Invariant: changes are applied wholly or not at all, and what refuses them is what refuses them
+//! in a real store.
 
-use sordino_hub::{Changes, Expectation, LogHandle, LogPage, RecordFault, Records, StoreKey};
+use crate::{Changes, Expectation, LogHandle, LogPage, RecordFault, Records, StoreKey, version_of};
 use std::collections::BTreeMap;
 
-/// The first number of every log, as far as the hub may know.
+/// The first number of every log, as far as a service may know.
 const FIRST_NUMBER: u64 = 1_000;
 
 /// Why changes were not applied.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// An expectation did not hold.
     Conflict,
     /// An outcome is remembered under this key.
     Replayed,
 }
 
+/// A record or an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) value: Vec<u8>,
-    pub(crate) expires_day: Option<u32>,
+pub struct Row {
+    /// What it holds.
+    pub value: Vec<u8>,
+    /// The last day on which it is kept.
+    pub expires_day: Option<u32>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,15 +41,17 @@ impl Log {
 
 /// Records, remembered outcomes and logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MemoryStore {
-    pub(crate) records: BTreeMap<StoreKey, Row>,
-    pub(crate) outcomes: BTreeMap<StoreKey, Vec<u8>>,
+pub struct MemoryStore {
+    /// By place.
+    pub records: BTreeMap<StoreKey, Row>,
+    /// Remembered outcomes, by place.
+    pub outcomes: BTreeMap<StoreKey, Vec<u8>>,
     logs: BTreeMap<LogHandle, Log>,
 }
 
 impl MemoryStore {
     /// All or nothing: outcome, then expectations, then puts, deletes, appends.
-    pub(crate) fn apply(&mut self, changes: Changes) -> Result<(), Refused> {
+    pub fn apply(&mut self, changes: Changes) -> Result<(), Refused> {
         if let Some(replay) = &changes.replay
             && self.outcomes.contains_key(&replay.key)
         {
@@ -80,15 +88,17 @@ impl MemoryStore {
     }
 
     fn holds(&self, key: &StoreKey, expectation: Expectation) -> bool {
-        let found = self.records.get(key).map(|row| &row.value[..16]);
+        let found = self.records.get(key);
         match expectation {
             Expectation::Absent => found.is_none(),
-            Expectation::Is(version) => found == Some(&version[..]),
+            Expectation::Is(version) => {
+                found.and_then(|row| version_of(&row.value)) == Some(version)
+            }
         }
     }
 
     /// Drops what was of use until a day before this one.
-    pub(crate) fn expire(&mut self, day: u32) {
+    pub fn expire(&mut self, day: u32) {
         let live = |row: &Row| row.expires_day.is_none_or(|last| last >= day);
         self.records.retain(|_, row| live(row));
         for log in self.logs.values_mut() {
@@ -97,7 +107,7 @@ impl MemoryStore {
     }
 
     /// All sealed values: of records with their keys, of log entries with their logs.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&LogHandle, &Vec<u8>)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&LogHandle, &Vec<u8>)> {
         self.logs
             .iter()
             .flat_map(|(log, l)| l.entries.values().map(move |row| (log, &row.value)))
