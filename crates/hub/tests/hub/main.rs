@@ -9,6 +9,9 @@
     reason = "test code fails loudly, in helpers too"
 )]
 
+#[path = "../vectors/load.rs"]
+#[allow(dead_code, reason = "the other vectors are read elsewhere")]
+mod load;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,6 +19,7 @@ mod ex_member;
 mod keeping;
 mod key_packages;
 mod leaves;
+mod life;
 mod operations;
 mod property;
 mod reading;
@@ -25,3 +29,4 @@ mod refuse;
 mod refused_commits;
 mod scene;
 mod sealings;
+mod vectors;
