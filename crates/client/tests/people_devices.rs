@@ -8,9 +8,7 @@
 
 mod common;
 use common::{World, connect, drain, handle, names, settle, state, texts};
-use sordino_client::{
-    Client, ContactState, Event, GroupSettings, Invited, Linking, Standing,
-};
+use sordino_client::{Client, ContactState, Event, GroupSettings, Invited, Linking, Standing};
 use sordino_wire::RequestBody;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
