@@ -26,7 +26,7 @@ mod transport;
 pub use big_group::{BigGroup, Change};
 pub use device::Device;
 pub use http::{Http, Lane};
-pub use local_hub::{LocalHub, Written};
+pub use local_hub::{LocalHub, Saved, Written};
 pub use measure::{Table, median, percentile, process_cpu, spread, thousands, thread_cpu};
 pub use request::SendTemplate;
 pub use server_process::{ServerProcess, serve_if_asked};

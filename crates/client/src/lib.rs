@@ -93,6 +93,7 @@ mod recover;
 mod settings;
 mod slots;
 mod sync;
+mod template;
 mod transport;
 mod vault;
 

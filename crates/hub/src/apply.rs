@@ -7,6 +7,7 @@ pub(crate) mod attend;
 pub(crate) mod commit;
 pub(crate) mod confirm;
 pub(crate) mod create;
+mod frame;
 pub(crate) mod freeze;
 pub(crate) mod generation;
 pub(crate) mod inbox;
@@ -26,6 +27,7 @@ use crate::outcome::{Fault, Refusal};
 use openmls::ciphersuite::hash_ref::ProposalRef;
 use openmls::framing::{MlsMessageBodyIn, MlsMessageIn, PublicMessageIn};
 use openmls::group::QueuedProposal;
+use sordino_wire::limits::MAX_COMMIT_PROPOSALS_BYTES;
 use sordino_wire::{GroupId, Reject};
 use tls_codec::DeserializeBytes as _;
 
@@ -40,6 +42,10 @@ pub(crate) fn parse_handshake(
     group_id: GroupId,
     epoch: u64,
 ) -> Result<PublicMessageIn, Refusal> {
+    if !frame::has_few_proposals(bytes) {
+        let limit = u32::try_from(MAX_COMMIT_PROPOSALS_BYTES).unwrap_or(u32::MAX);
+        return Err(Reject::LimitReached { limit }.into());
+    }
     let message =
         MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| Reject::Malformed)?;
     let public = match message.extract() {

@@ -11,6 +11,8 @@ mod apply;
 mod authenticate;
 mod outcome;
 mod pipeline;
+#[doc(hidden)]
+pub mod raw;
 mod reseal;
 mod state;
 mod unseal;

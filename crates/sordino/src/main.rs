@@ -5,6 +5,7 @@
 mod chat;
 mod demo;
 mod invitations;
+mod load;
 mod logging;
 mod screen;
 mod serve;
@@ -30,6 +31,8 @@ enum Command {
     Invitations(invitations::Arguments),
     /// Run a hub and clients on this machine, do the main job, and check what came of it
     Demo(demo::Arguments),
+    /// Put a running hub under load, and tell how it did
+    Load(load::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Chat(arguments) => chat::run(arguments),
         Command::Invitations(arguments) => invitations::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Load(arguments) => load::run(arguments),
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// A crate, and what it must not link. `*` at the end stands for any rest.
-const RULES: [(&str, &[&str]); 9] = [
+const RULES: [(&str, &[&str]); 10] = [
     (
         "sordino-wire",
         &[
@@ -48,6 +48,26 @@ const RULES: [(&str, &[&str]); 9] = [
             "sordino-accounts",
             "sordino-server",
             "sordino-client",
+            "tokio",
+            "mio",
+            "axum",
+            "hyper",
+            "redb",
+        ],
+    ),
+    (
+        "sordino-tokens",
+        &[
+            "sordino-crypto",
+            "sordino-rules",
+            "sordino-store",
+            "sordino-effects",
+            "sordino-hub",
+            "sordino-accounts",
+            "sordino-server",
+            "sordino-client",
+            "openmls*",
+            "privacypass",
             "tokio",
             "mio",
             "axum",
@@ -143,7 +163,13 @@ const RULES: [(&str, &[&str]); 9] = [
 ];
 
 /// Members without a rule of their own: the binary and what only tests and measures.
-const FREE: [&str; 4] = ["sordino", "sordino-tests", "sordino-benches", "sordino-lab"];
+const FREE: [&str; 5] = [
+    "sordino",
+    "sordino-tests",
+    "sordino-benches",
+    "sordino-fuzz",
+    "sordino-lab",
+];
 
 struct Graph {
     members: BTreeSet<String>,

@@ -23,7 +23,7 @@ use sordino_rules::{
 use sordino_wire::{
     CommitAad, CommitIntent, DeliveredCommit, DeliveredProposal, DeliveredReport, Delivery,
     DeliveryEvent, Digest, KeyCheckTbs, KeyQuestion, KeyQuestionTbs, NumberedEntry, Reject,
-    SealedEntry, StreamPage, SuccessorPointer, SuccessorPointerTbs, encode, exact,
+    SealedEntry, StreamPage, StreamRead, SuccessorPointer, SuccessorPointerTbs, encode, exact,
 };
 use tls_codec::VLBytes;
 
@@ -47,10 +47,12 @@ impl LoadedGroup {
         &mut self,
         tools: &Tools<'_>,
         step: &mut Step,
-        from: u64,
+        read: &StreamRead,
         page: &StreamPage,
     ) -> Result<bool> {
-        if self.state.cursor != from {
+        let from = read.from;
+        // The beginnings of two streams are both at 0.
+        if self.state.cursor != from || self.read_stream() != Some(read.stream_id) {
             // Another task has processed it meanwhile.
             return Ok(true);
         }

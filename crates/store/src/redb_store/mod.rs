@@ -102,13 +102,17 @@ impl State {
 impl RedbStore {
     /// Opens a file, creating it with mode 0600 if there is none (by way of `<path>.new`, so that
     /// a crash during creation leaves nothing that cannot be opened; the file system must know
-    /// hard links).
+    /// hard links). Reads the whole file: a damaged one is refused, now rather than when somebody
+    /// needs what was lost.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, options: RedbOptions) -> Result<Self, OpenError> {
-        let db = open::open_file(path, &options)?;
-        Self::start(db, options)
+        open::guarded(|| {
+            let mut db = open::open_file(path, &options)?;
+            open::verify(&mut db)?;
+            Self::start(db, options)
+        })
     }
 
     /// Opens a store on something else than a file, for tests of faults.
@@ -124,6 +128,11 @@ impl RedbStore {
             .create_with_backend(backend)
             .map_err(OpenError::of)?;
         Self::start(db, options)
+    }
+
+    /// The time of the latest sweep in seconds since 1970, floored to an hour; 0 if there was none.
+    pub fn swept_s(&self) -> u64 {
+        u64::from(self.shared.swept.get().hour) * 3_600
     }
 
     fn start(db: redb::Database, options: RedbOptions) -> Result<Self, OpenError> {

@@ -10,6 +10,7 @@ use crate::fault::{OpenError, StoreFault};
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, TableError, WriteTransaction};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// A file that is being created has this at the end of its name.
@@ -38,6 +39,26 @@ pub(super) fn open_file(path: &Path, options: &RedbOptions) -> Result<Database, 
         .open(path)
         .map_err(fault)?;
     builder.create_file(file).map_err(OpenError::of)
+}
+
+/// Opens; where the engine panics on what it finds, the file is damaged.
+pub(super) fn guarded<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    // Nothing that the closure touched is used after a panic.
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(OpenError::Fault(StoreFault::Damaged)))
+}
+
+/// Checks every page that is in use against its checksum. redb does so by itself only where the
+/// file was not closed in order.
+pub(super) fn verify(db: &mut Database) -> Result<(), OpenError> {
+    match db.check_integrity() {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            // The pages are whole: what did not fit was redb's own account of them.
+            tracing::warn!("the store's list of free pages was made anew");
+            Ok(())
+        }
+        Err(error) => Err(OpenError::of(error)),
+    }
 }
 
 /// Makes a complete file beside the place, then names it: redb cannot open a file whose creation

@@ -24,7 +24,7 @@ impl Rng {
 
 /// What happens to unsynced writes when the power goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Crash {
+pub enum Crash {
     LoseAll,
     KeepAll,
     /// Keeps some sectors, chosen by a seed.
@@ -33,7 +33,7 @@ pub(crate) enum Crash {
 
 /// When to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     Never,
     /// The n-th write, sync or resize (from 0), and all after it.
     From(u64),
@@ -59,10 +59,10 @@ struct State {
 
 /// The disk; clones share it.
 #[derive(Clone)]
-pub(crate) struct Disk(Arc<(Mutex<State>, Condvar)>);
+pub struct Disk(Arc<(Mutex<State>, Condvar)>);
 
 impl Disk {
-    pub(crate) fn new(fault: Fault) -> Self {
+    pub fn new(fault: Fault) -> Self {
         Self::with(Vec::new(), fault)
     }
 
@@ -85,7 +85,7 @@ impl Disk {
     }
 
     /// What another boot finds, as a disk of its own.
-    pub(crate) fn crash(&self, crash: Crash, fault: Fault) -> Self {
+    pub fn crash(&self, crash: Crash, fault: Fault) -> Self {
         let state = self.lock();
         let mut image = state.durable.clone();
         let mut rng = Rng(match crash {
@@ -108,7 +108,7 @@ impl Disk {
     }
 
     /// Whether the fault has happened.
-    pub(crate) fn failed(&self) -> bool {
+    pub fn failed(&self) -> bool {
         let state = self.lock();
         match state.fault {
             Fault::Never => false,
@@ -116,28 +116,28 @@ impl Disk {
         }
     }
 
-    pub(crate) fn syncs(&self) -> u64 {
+    pub fn syncs(&self) -> u64 {
         self.lock().syncs
     }
 
-    pub(crate) fn set_fault(&self, fault: Fault) {
+    pub fn set_fault(&self, fault: Fault) {
         let mut state = self.lock();
         state.ops = 0;
         state.fault = fault;
     }
 
     /// Makes the next sync wait for [`Self::open_gate`].
-    pub(crate) fn close_gate(&self) {
+    pub fn close_gate(&self) {
         self.lock().gate_closed = true;
     }
 
     /// Returns when a sync waits at the gate.
-    pub(crate) fn wait_until_held(&self) {
+    pub fn wait_until_held(&self) {
         let held = self.0.1.wait_while(self.lock(), |state| !state.held);
         drop(held.unwrap());
     }
 
-    pub(crate) fn open_gate(&self) {
+    pub fn open_gate(&self) {
         self.lock().gate_closed = false;
         self.0.1.notify_all();
     }
