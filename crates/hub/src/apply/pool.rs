@@ -106,7 +106,8 @@ impl Pool {
         self.retain_sets(|set| set.tag != tag);
     }
 
-    /// Drops everything, what was served and who owned it included.
+    /// Drops all sets. What was served and who owns it stay known: a served set does not come back,
+    /// and nobody else takes the pool.
     pub(crate) fn drop_all(&mut self) {
         self.retain_sets(|_| false);
     }

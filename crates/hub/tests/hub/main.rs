@@ -15,18 +15,21 @@ mod load;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod deposits;
 mod ex_member;
 mod keeping;
 mod key_packages;
 mod leaves;
 mod life;
 mod operations;
+mod pool;
 mod property;
 mod reading;
 mod recovery;
 mod refusals;
 mod refuse;
 mod refused_commits;
+mod refused_sets;
 mod scene;
 mod sealings;
 mod vectors;
