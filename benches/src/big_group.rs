@@ -216,7 +216,8 @@ impl BigGroup {
         }
     }
 
-    fn signed(&mut self, body: RequestBody) -> Vec<u8> {
+    /// A request of the creator's, signed in the current epoch.
+    pub fn signed(&mut self, body: RequestBody) -> Vec<u8> {
         let signing = self.signing();
         signing.by_leaf(&self.creator, 0, body, &mut self.rng)
     }
@@ -236,7 +237,14 @@ impl BigGroup {
         self.secret.ear_key().unwrap()
     }
 
-    fn access(&self) -> GroupAccess {
+    /// A request of somebody's who is not in the group yet.
+    pub fn signed_by_joiner(&mut self, user: u32, body: RequestBody) -> Vec<u8> {
+        let device = Device::new(&self.domain, self.id, user, 1);
+        self.signing().by_joiner(&device, body, &mut self.rng)
+    }
+
+    /// What opens the group's state.
+    pub fn access(&self) -> GroupAccess {
         GroupAccess {
             group_id: self.id,
             ear_key: self.ear().secret().duplicate(),
@@ -263,6 +271,19 @@ impl BigGroup {
             ResponseBody::Streams(pages) => pages.pages.as_slice()[0].next,
             other => panic!("no page: {other:?}"),
         }
+    }
+
+    /// Signs the key check of a commit of the creator's anew, for the commit as it is now.
+    pub fn check_keys(&self, request: &mut CommitRequest) {
+        let tbs = KeyCheckTbs {
+            group_id: self.id,
+            epoch: request.key_check.epoch,
+            commit_hash: sha256(request.commit.as_slice()),
+            keys_hash: request.key_check.keys_hash,
+        };
+        request.key_check.commit_hash = tbs.commit_hash;
+        let signature = self.creator.leaf_key.sign_struct("KeyCheck", &tbs);
+        request.key_check.signature = signature.unwrap();
     }
 
     /// A message of so many bytes, to be sent in the current epoch.
@@ -501,6 +522,13 @@ impl BigGroup {
 
     /// The second device of a user comes in by an external commit, and the creator follows.
     fn join(&mut self, hub: &mut dyn Transport, user: u32) {
+        let (request, commit) = self.build_join(user);
+        done(hub.exchange(Endpoint::GroupOperation, &request));
+        self.follow(&commit);
+    }
+
+    /// The request for the external commit of a user's second device, and the commit.
+    pub fn build_join(&mut self, user: u32) -> (Vec<u8>, Vec<u8>) {
         let first = Device::new(&self.domain, self.id, user, 0);
         let second = Device::new(&self.domain, self.id, user, 1);
         let context = ProofContext {
@@ -531,8 +559,7 @@ impl BigGroup {
             welcome: None,
         }));
         let request = self.signing().by_joiner(&second, body, &mut self.rng);
-        done(hub.exchange(Endpoint::GroupOperation, &request));
-        self.follow(&commit);
+        (request, commit)
     }
 
     /// The tree and GroupInfo are the creator's own: the same as the hub's, and sooner there.

@@ -25,8 +25,8 @@ mod transport;
 
 pub use big_group::{BigGroup, Change};
 pub use device::Device;
-pub use http::{Http, Lane};
-pub use local_hub::{LocalHub, Written};
+pub use http::{Http, Lane, try_post};
+pub use local_hub::{LocalHub, Saved, Written};
 pub use measure::{Table, median, percentile, process_cpu, spread, thousands, thread_cpu};
 pub use request::SendTemplate;
 pub use server_process::{ServerProcess, serve_if_asked};

@@ -18,6 +18,9 @@ pub struct LocalHub {
     rng: ChaCha20Rng,
 }
 
+/// The contents of a store at one time.
+pub struct Saved(MemoryStore);
+
 /// How much one request writes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Written {
@@ -73,12 +76,28 @@ impl LocalHub {
         }
     }
 
-    fn step(&mut self, endpoint: Endpoint, request: &[u8]) -> Step {
+    /// Handles a request, and keeps nothing of it.
+    pub fn step(&mut self, endpoint: Endpoint, request: &[u8]) -> Step {
         let mut env = Env {
             now_s: now_s(),
             rng: &mut self.rng,
         };
         self.hub.handle(request, endpoint, &self.store, &mut env)
+    }
+
+    /// What is in the store, for [`Self::restore`].
+    pub fn save(&self) -> Saved {
+        Saved(self.store.clone())
+    }
+
+    /// Puts the store back to what it was.
+    pub fn restore(&mut self, saved: &Saved) {
+        self.store.clone_from(&saved.0);
+    }
+
+    /// Applies what a step came to. `false`: something else came first, which cannot be here.
+    pub fn keep(&mut self, changes: Changes) -> bool {
+        self.store.apply(changes).is_ok()
     }
 
     /// What a request would change, and the processor time until that is known. Nothing is kept,

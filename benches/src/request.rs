@@ -81,6 +81,17 @@ pub struct SendTemplate {
 }
 
 impl SendTemplate {
+    /// A request of its own kind that nobody has authenticated.
+    pub fn bare(&self) -> Vec<u8> {
+        self.request.encode().unwrap()
+    }
+
+    /// The same sender with another body, which becomes the template's.
+    pub fn carry(&mut self, body: RequestBody) {
+        self.body_hash = sha256(&encode(&body).unwrap());
+        self.request.body = body;
+    }
+
     /// A new request.
     pub fn next(&mut self, rng: &mut ChaCha20Rng) -> Vec<u8> {
         let freshness = freshness(self.epoch, rng);

@@ -10,7 +10,7 @@ use crate::engine::saved::Saved;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::mls::Provider;
-use crate::records::{FORMAT, GenerationRecord, KeysRecord, StateRecord};
+use crate::records::{FORMAT, GenerationRecord, KeysRecord, StateRecord, Trouble, keys_name};
 use crate::settings::GroupSettings;
 use crate::slots;
 use crate::transport::Endpoint;
@@ -63,35 +63,91 @@ impl Core {
             Ok(_) | Err(ClientError::NotInGroup) => {}
             Err(error) => return Err(error),
         }
+        let outcome = self.enter_in_turn(id, slot, generation, entrance).await;
+        self.forget_what_failed(id, &outcome).await?;
+        outcome
+    }
+
+    /// What the hub did not answer is repeated by the next sync; what it refused is forgotten.
+    async fn forget_what_failed(&self, id: GroupId, outcome: &Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) | Err(ClientError::Unreachable) => Ok(()),
+            Err(_) => self.forget(id).await,
+        }
+    }
+
+    /// The same for a group that this device may be in already, under another slot. If it comes to
+    /// nothing, the former leaf is taken up again.
+    pub(crate) async fn enter_group_anew(
+        &self,
+        id: GroupId,
+        slot: Slot,
+        generation: GenerationRecord,
+        entrance: &Entrance,
+    ) -> Result<()> {
+        let cell = self.cell(id);
+        let _turn = cell.turn.lock().await;
+        let former = match self.status(id).await {
+            Ok(GroupStatus::Active) => self.vault.get::<KeysRecord>(&keys_name(id))?,
+            Ok(GroupStatus::Recovering | GroupStatus::Halted) => {
+                return Err(ClientError::Inactive(GroupStatus::Recovering));
+            }
+            Ok(_) | Err(ClientError::NotInGroup) => None,
+            Err(error) => return Err(error),
+        };
+        let messages = self.kept_messages(id).await;
+        let outcome = self.enter_in_turn(id, slot, generation, entrance).await;
+        match (former, &outcome) {
+            (Some(_), Ok(()) | Err(ClientError::Unreachable)) => {}
+            (Some(former), Err(_)) => self.take_up_again(former, messages).await?,
+            (None, _) => self.forget_what_failed(id, &outcome).await?,
+        }
+        outcome
+    }
+
+    /// A leaf whose MLS state was given up: it comes back by a resync.
+    async fn take_up_again(&self, keys: KeysRecord, messages: u64) -> Result<()> {
         let step = Step::new(self.now_s());
-        let mut state = StateRecord::new(GroupStatus::Joining, 0, 0, step.now_s);
-        state.messages = self.kept_messages(id).await;
-        let group = LoadedGroup {
-            keys: KeysRecord {
-                format: FORMAT,
-                hub_domain: self.hub_domain.clone(),
-                group_id: id,
-                slot,
-                rotation: 0,
-                rotation_in_flight: None,
-                generations: vec![generation],
-                invite_code: None,
-            },
+        let mut state = StateRecord::new(GroupStatus::Active, 0, 0, step.now_s);
+        state.messages = messages;
+        let mut group = self.group_without_state(keys, state);
+        group.note_trouble(Trouble::Lost);
+        self.install(group, step).await
+    }
+
+    fn group_without_state(&self, keys: KeysRecord, state: StateRecord) -> LoadedGroup {
+        LoadedGroup {
+            keys,
             state,
             provider: Provider::new(self.entropy.clone()),
             mls: None,
             external: None,
             saved: Saved::default(),
-        };
-        self.install(group, step).await?;
-        match self.enter(id, entrance).await {
-            Ok(()) => Ok(()),
-            // It is repeated by the next sync.
-            Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
-            Err(error) => {
-                self.forget(id).await?;
-                Err(error)
-            }
         }
+    }
+
+    async fn enter_in_turn(
+        &self,
+        id: GroupId,
+        slot: Slot,
+        generation: GenerationRecord,
+        entrance: &Entrance,
+    ) -> Result<()> {
+        let step = Step::new(self.now_s());
+        let mut state = StateRecord::new(GroupStatus::Joining, 0, 0, step.now_s);
+        state.messages = self.kept_messages(id).await;
+        let keys = KeysRecord {
+            format: FORMAT,
+            hub_domain: self.hub_domain.clone(),
+            group_id: id,
+            slot,
+            rotation: 0,
+            rotation_in_flight: None,
+            generations: vec![generation],
+            invite_code: None,
+        };
+        let group = self.group_without_state(keys, state);
+        self.install(group, step).await?;
+        self.enter(id, entrance).await
     }
 }

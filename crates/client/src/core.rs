@@ -331,6 +331,7 @@ impl Core {
         })?;
         // Who is there is looked at once the group is known.
         step.batch = Batch::default();
+        self.share_group(&mut step.batch, &group)?;
         self.conclude(&group, &mut step)?;
         *place = Some(group);
         drop(place);

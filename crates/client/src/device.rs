@@ -150,14 +150,7 @@ impl Device {
     }
 
     fn user_secret(&self, slot: &Slot) -> Result<&UserSecret> {
-        self.user_secret_of(match slot {
-            Slot::KeyPackageSet {
-                user_secret_number, ..
-            }
-            | Slot::Group {
-                user_secret_number, ..
-            } => *user_secret_number,
-        })
+        self.user_secret_of(slot.user_secret_number())
     }
 
     /// The leaf of a slot at a rotation.

@@ -298,18 +298,19 @@ impl Event {
                 ..
             }
             | Self::IdentityConflict { group, person } => Some((*group, person)),
-            Self::Evidence { group, evidence } => match evidence {
-                Evidence::WrongKeys {
-                    committer: member, ..
-                }
-                | Evidence::BadIdentityEntry { member }
-                | Evidence::MixedIdentities { member }
-                | Evidence::Reported {
-                    member: Some(member),
-                    ..
-                } => Some((*group, member)),
-                _ => None,
-            },
+            Self::Evidence {
+                group,
+                evidence:
+                    Evidence::WrongKeys {
+                        committer: member, ..
+                    }
+                    | Evidence::BadIdentityEntry { member }
+                    | Evidence::MixedIdentities { member }
+                    | Evidence::Reported {
+                        member: Some(member),
+                        ..
+                    },
+            } => Some((*group, member)),
             _ => None,
         }
     }

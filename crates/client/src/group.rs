@@ -11,9 +11,7 @@ use crate::engine::state::GroupKind;
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Message, Person};
 use crate::records::{MessageRecord, Trouble, message_name};
-use sordino_wire::{
-    Bytes, GroupId, IdentifierUri, InviteLink, KeyPackageEntry, MemberContent, PolicySummary,
-};
+use sordino_wire::{Bytes, GroupId, IdentifierUri, InviteLink, MemberContent, PolicySummary};
 use std::sync::Arc;
 
 /// A group of this device. Clones are the same group.
@@ -113,6 +111,30 @@ impl Group {
         Ok(messages)
     }
 
+    /// How many messages this device has kept.
+    pub async fn message_count(&self) -> Result<u64> {
+        self.core
+            .view(self.id, |group, _| Ok(group.state.messages))
+            .await
+    }
+
+    /// The contents of this device's own messages that the stream has not given back yet, in the
+    /// order in which they were sent.
+    pub async fn outgoing(&self) -> Result<Vec<Vec<u8>>> {
+        self.core
+            .view(self.id, |group, _| {
+                let contents =
+                    group.state.outbox.iter().map(|outgoing| {
+                        match sordino_wire::exact(outgoing.content.as_slice()) {
+                            Ok(MemberContent::Application(content)) => Some(content.into_vec()),
+                            _ => None,
+                        }
+                    });
+                Ok(contents.flatten().collect())
+            })
+            .await
+    }
+
     /// Whether something of this device is still on its way to the hub.
     pub async fn is_busy(&self) -> Result<bool> {
         self.core
@@ -140,11 +162,6 @@ impl Group {
     /// Reads the stream to its end.
     pub async fn catch_up(&self) -> Result<()> {
         self.core.catch_up(self.id).await
-    }
-
-    /// Adds further devices of this user.
-    pub async fn add_own_devices(&self, entries: Vec<KeyPackageEntry>) -> Result<()> {
-        self.commit(&Plan::AddOwnDevices(entries)).await
     }
 
     /// Removes users, by pseudonym, with all their devices.

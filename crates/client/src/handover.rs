@@ -26,5 +26,6 @@ pub struct LeafGrant {
     pub(crate) slot: Slot,
     pub(crate) generation: u64,
     pub(crate) group_secret: Secret32,
-    pub(crate) proof: LeafProof,
+    /// By the user, and by the sibling.
+    pub proof: LeafProof,
 }

@@ -176,6 +176,10 @@ impl Core {
             return Ok(Taken::Done);
         }
         if !self.is_expected(&key_package.purpose, &object) {
+            // The giver may have another account key, of which the connection tells.
+            self.hear_of(&key_package.purpose).await?;
+        }
+        if !self.is_expected(&key_package.purpose, &object) {
             self.events.send_all(vec![Event::WelcomeRefused]);
             return Ok(Taken::Done);
         }
@@ -212,6 +216,13 @@ impl Core {
             self.people_moved();
         }
         Ok(Taken::Served)
+    }
+
+    async fn hear_of(&self, purpose: &Purpose) -> Result<()> {
+        match purpose {
+            Purpose::Contact(user) => self.hear_contact(user).await,
+            Purpose::Proposed(_) | Purpose::Sibling(_) => Ok(()),
+        }
     }
 
     /// Whether a Welcome comes from somebody whom this user has let in so far: the contact whose

@@ -83,6 +83,7 @@ mod invite;
 mod key_packages;
 mod key_request;
 mod mls;
+mod notes;
 mod outbox;
 mod people;
 #[doc(hidden)]
@@ -92,6 +93,7 @@ mod recover;
 mod settings;
 mod slots;
 mod sync;
+mod template;
 mod transport;
 mod vault;
 
@@ -104,6 +106,7 @@ pub use error::{Advice, ClientError, GroupStatus, Result, VaultError};
 pub use events::{Event, EventStream, Evidence, Identity, Message, Person, Recovery, Standing};
 pub use group::{Group, Inspection};
 pub use invite::{link_from_text, link_to_text};
+pub use notes::{MAX_LABEL_BYTES, MAX_NOTE_BYTES};
 pub use people::contact::{Contact, ContactState};
 pub use people::invites::{InviteInfo, Invited};
 pub use people::look_up::Found;

@@ -1,14 +1,22 @@
 //! Doors for tests: hostile clients change a request's body before it is signed; audits list what
-//! must never stand in a hub's database (only with the feature `audit`).
+//! must never stand in a hub's database (only with the feature `audit`); fuzzers read bytes as each of
+//! the records that a vault keeps; a load generator repeats a message.
 //!
 //! Nothing in the library uses them; without a hook, requests are what they are.
 
 #[cfg(feature = "audit")]
 pub use crate::audit::Trace;
+pub use crate::handover::{LeafGrant, LeafRequest};
+pub use crate::template::{Line, MessageTemplate};
 
+use crate::records::{
+    DeviceRecord, ExternalRecord, InboxRecord, IndexRecord, KeyPackageRecord, KeysRecord,
+    MessageRecord, MlsIndexRecord, MlsRecord, StateRecord,
+};
 use sordino_crypto::SigningKey;
-use sordino_wire::{GroupId, KeyPackageEntry, RequestBody};
+use sordino_wire::{GroupId, KeyPackageEntry, RequestBody, encode, exact};
 use std::sync::Arc;
+use tls_codec::{DeserializeBytes, Serialize};
 
 /// What a hook may need to forge consistently.
 pub struct HookContext<'a> {
@@ -29,6 +37,32 @@ pub async fn traces(client: &crate::Client) -> crate::Result<Vec<Trace>> {
     client.core.traces().await
 }
 
+/// Reads bytes as the record with this number, from 0 on. `None`: there is no such record.
+/// `Some(Err(()))`: it was read and does not encode to the same bytes.
+pub fn read_record(which: u8, bytes: &[u8]) -> Option<std::result::Result<(), ()>> {
+    Some(match which {
+        0 => same::<DeviceRecord>(bytes),
+        1 => same::<IndexRecord>(bytes),
+        2 => same::<KeyPackageRecord>(bytes),
+        3 => same::<InboxRecord>(bytes),
+        4 => same::<MlsRecord>(bytes),
+        5 => same::<MlsIndexRecord>(bytes),
+        6 => same::<KeysRecord>(bytes),
+        7 => same::<StateRecord>(bytes),
+        8 => same::<ExternalRecord>(bytes),
+        9 => same::<MessageRecord>(bytes),
+        _ => return None,
+    })
+}
+
+fn same<T: DeserializeBytes + Serialize>(bytes: &[u8]) -> std::result::Result<(), ()> {
+    match exact::<T>(bytes) {
+        Ok(value) if encode(&value).is_ok_and(|again| again == bytes) => Ok(()),
+        Ok(_) => Err(()),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Hands a connection request on to somebody for whom it is not, as a disloyal recipient can.
 pub fn forward_request(
     from: &crate::Client,
@@ -38,8 +72,6 @@ pub fn forward_request(
     let waiting = from.core.waiting_request(id)?;
     to.core.take_forwarded(waiting)
 }
-
-pub use crate::handover::{LeafGrant, LeafRequest};
 
 /// A device with everything that a device of the same user has, to which nobody consented and
 /// which nobody linked: what a thief of the user's secrets can make.
@@ -85,4 +117,13 @@ pub async fn key_package_for(
 ) -> crate::Result<KeyPackageEntry> {
     let slot = group.core.slot_of(group.id()).await?;
     client.core.sibling_key_package(group.id(), slot).await
+}
+
+/// Adds further devices of a member's own user.
+pub async fn add_own_devices(
+    group: &crate::Group,
+    entries: Vec<KeyPackageEntry>,
+) -> crate::Result<()> {
+    let plan = crate::engine::plan::Plan::AddOwnDevices(entries);
+    group.core.commit(group.id(), &plan).await
 }

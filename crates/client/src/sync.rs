@@ -1,6 +1,6 @@
 //! Owns reading: streams, inboxes, and the background task that keeps a client up to date.
 //!
-//! Invariant: a page is processed under the cursor it was asked for, or not at all; whatever
+//! Invariant: a page is processed under the stream and cursor it was asked for, or not at all; whatever
 //! fails is tried again later, and one group's trouble does not hold up another.
 
 use crate::core::{Core, StreamReading};
@@ -29,10 +29,9 @@ impl Core {
             let Some(read) = self.next_read(id).await? else {
                 return Ok(());
             };
-            let from = read.from;
-            let mut pages = self.read_streams(vec![read], 0).await?;
+            let mut pages = self.read_streams(vec![read.clone()], 0).await?;
             let page = pages.pop().ok_or(ClientError::BadAnswer)?;
-            if !self.process(id, from, &page).await? {
+            if !self.process(id, &read, &page).await? {
                 return Ok(());
             }
         }
@@ -72,14 +71,15 @@ impl Core {
         }
     }
 
-    async fn process(&self, id: GroupId, from: u64, page: &StreamPage) -> Result<bool> {
+    async fn process(&self, id: GroupId, read: &StreamRead, page: &StreamPage) -> Result<bool> {
+        let from = read.from;
         let in_place = from == 0 || (page.oldest <= from && from <= page.next);
         let empty = page.entries.is_empty() && in_place;
         if empty {
             return Ok(false);
         }
         self.step(id, |group, tools, step| {
-            group.process_page(tools, step, from, page)
+            group.process_page(tools, step, read, page)
         })
         .await
     }
@@ -110,7 +110,11 @@ impl Core {
     async fn sync_group(&self, id: GroupId) -> Result<()> {
         self.catch_up(id).await?;
         self.tend(id).await?;
-        self.catch_up(id).await
+        match self.catch_up(id).await {
+            // A join that did not come about is forgotten.
+            Err(ClientError::NotInGroup) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Keeps everything up to date until it is dropped.
@@ -121,10 +125,12 @@ impl Core {
     async fn follow_people(&self) {
         loop {
             // What fails is still due in the next round.
-            let _ = self.tend_people().await;
-            tokio::select! {
-                () = self.stir.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+            match self.tend_people().await {
+                Ok(()) => tokio::select! {
+                    () = self.stir.notified() => {}
+                    () = tokio::time::sleep(TICK) => {}
+                },
+                Err(_) => tokio::time::sleep(FAILURE_PAUSE).await,
             }
         }
     }
@@ -193,7 +199,7 @@ impl Core {
         let mut reads = Vec::new();
         for id in groups {
             if let Some(read) = self.next_read(*id).await? {
-                places.push((*id, read.from));
+                places.push(*id);
                 reads.push(read);
             }
         }
@@ -201,9 +207,9 @@ impl Core {
             tokio::time::sleep(FAILURE_PAUSE).await;
             return Ok(());
         }
-        let pages = self.read_streams(reads, self.wait_s).await?;
-        for ((id, from), page) in places.into_iter().zip(&pages) {
-            self.process(id, from, page).await?;
+        let pages = self.read_streams(reads.clone(), self.wait_s).await?;
+        for ((id, read), page) in places.into_iter().zip(&reads).zip(&pages) {
+            self.process(id, read, page).await?;
         }
         Ok(())
     }

@@ -199,6 +199,23 @@ impl Transport {
         }
     }
 
+    /// One attempt, for load generators; `None` where the hub did not look at the request.
+    pub(crate) async fn post_once(
+        &self,
+        endpoint: Endpoint,
+        request: &[u8],
+        wait_s: u16,
+    ) -> Result<Option<ResponseBody>> {
+        let (line, path) = (endpoint.line(), endpoint.path());
+        match self.attempt(line, path, request, wait_s).await? {
+            Attempt::Answered(bytes) => DsResponse::parse(&bytes)
+                .map(|response| Some(response.body))
+                .map_err(|_| ClientError::BadAnswer),
+            Attempt::Busy => Ok(None),
+            Attempt::TooLarge => Err(ClientError::OutOfBounds),
+        }
+    }
+
     /// The same for the worlds that know names.
     pub(crate) async fn post_account(
         &self,

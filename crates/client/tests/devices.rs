@@ -130,3 +130,49 @@ async fn a_removed_device_gets_nothing_new() {
     assert_eq!(names(&room).await, ["alice", "alice", "bob"]);
     world.hub.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_removal_rooms_move_to_slots_that_the_lost_device_cannot_derive() {
+    let world = World::start().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let at_bob = bob.create_group(GroupSettings::by_invite()).await.unwrap();
+    let closed = bob.create_group(GroupSettings::closed()).await.unwrap();
+    let at_alice = add(&at_bob, &alice).await;
+    let closed_at_alice = add(&closed, &alice).await;
+    // Whoever holds the code can come in again; the others stay where they are.
+    at_alice.open_invites().await.unwrap();
+    let lost = link(&world, &alice, "alice2").await;
+    let third = link(&world, &alice, "alice3").await;
+    settle(&[&alice, &lost, &third, &bob, &alice, &lost, &third]).await;
+    let before = at_alice.own().await.unwrap().user_pseudonym;
+    let closed_before = closed_at_alice.own().await.unwrap().user_pseudonym;
+    at_alice.send(b"before the loss").await.unwrap();
+    settle(&[&bob, &third]).await;
+
+    alice
+        .remove_device(&lost.credential().client)
+        .await
+        .unwrap();
+    for _ in 0..4 {
+        settle(&[&alice, &bob, &third]).await;
+    }
+    let after = at_alice.own().await.unwrap().user_pseudonym;
+    assert_ne!(after, before);
+    let at_third = third.group(at_alice.id()).await.unwrap();
+    assert_eq!(at_third.own().await.unwrap().user_pseudonym, after);
+    assert_eq!(
+        closed_at_alice.own().await.unwrap().user_pseudonym,
+        closed_before
+    );
+    // Nobody is there twice, everybody is known, and the history is still there.
+    let people = at_bob.members().await.unwrap();
+    assert!(people.iter().all(|person| person.user_pseudonym != before));
+    assert_eq!(names(&at_bob).await, ["alice", "alice", "bob"]);
+    at_third.send(b"after it").await.unwrap();
+    settle(&[&alice, &bob, &third]).await;
+    for group in [&at_alice, &at_bob, &at_third] {
+        assert_eq!(texts(group).await, ["before the loss", "after it"]);
+    }
+    assert_together(&[&at_alice, &at_bob, &at_third]).await;
+    world.hub.shutdown().await;
+}

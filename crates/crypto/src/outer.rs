@@ -152,6 +152,27 @@ impl OuterKeys {
         Ok(())
     }
 
+    /// Makes window keys as [`Self::roll_windows`] does, and retires none: for a time that may turn
+    /// out to be wrong. [`CryptoError::Length`] where that would need the place of a key.
+    pub fn extend_windows<E: From<CryptoError>>(
+        &self,
+        today: u32,
+        days_ahead: u32,
+        rng: &mut dyn RngCore,
+        persist: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut next = self.windows().duplicate();
+        if !next.has_room_for(today, days_ahead) {
+            return Err(CryptoError::Length.into());
+        }
+        if next.ensure(&self.current, today, days_ahead, rng)? > 0 {
+            persist(next.image())?;
+            let mut windows = self.windows.write().unwrap_or_else(PoisonError::into_inner);
+            *windows = Arc::new(next);
+        }
+        Ok(())
+    }
+
     fn windows(&self) -> Arc<WindowKeys> {
         // The value is replaced whole, so a poisoned lock holds a good one.
         let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
@@ -305,6 +326,26 @@ mod tests {
             keys.seal_window(&ADDRESS, TODAY + 10, b"", &mut rng())
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn a_doubtful_day_gets_keys_and_costs_none() {
+        let keys = keys(1, &[]);
+        let sealed = keys
+            .seal_window(&ADDRESS, TODAY, b"inner", &mut rng())
+            .unwrap();
+        let persist = |_: &[u8]| Ok::<(), CryptoError>(());
+        keys.extend_windows(TODAY + 40, 9, &mut rng(), persist)
+            .unwrap();
+        assert!(keys.open_window(&ADDRESS, &sealed).is_ok());
+        assert!(
+            keys.seal_window(&ADDRESS, TODAY + 49, b"", &mut rng())
+                .is_ok()
+        );
+        // The slot of a day is the day modulo the slots: here it would be that of a live key.
+        let refused = keys.extend_windows(TODAY + crate::SLOTS, 9, &mut rng(), persist);
+        assert_eq!(refused, Err(CryptoError::Length));
+        assert!(keys.open_window(&ADDRESS, &sealed).is_ok());
     }
 
     #[test]

@@ -56,6 +56,20 @@ pub enum Slot {
     },
 }
 
+impl Slot {
+    /// Which user secret it is derived from.
+    pub fn user_secret_number(&self) -> u32 {
+        match self {
+            Self::KeyPackageSet {
+                user_secret_number, ..
+            }
+            | Self::Group {
+                user_secret_number, ..
+            } => *user_secret_number,
+        }
+    }
+}
+
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Slot(..)")

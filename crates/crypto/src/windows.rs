@@ -145,6 +145,22 @@ impl WindowKeys {
         past.len()
     }
 
+    /// Whether there is no gap in the days from `today` on that have keys. They are made without:
+    /// where there is one, a slot was damaged, or the clock was far ahead for a while. Where the
+    /// first ones are missing, the clock has gone back.
+    pub fn is_whole_from(&self, today: u32) -> bool {
+        let days = || self.keys.range(today..).map(|(day, _)| *day);
+        let first = days().next().unwrap_or(today);
+        days().zip(first..).all(|(day, expected)| day == expected)
+    }
+
+    /// Whether making the keys of these days leaves every key that is there.
+    pub(crate) fn has_room_for(&self, today: u32, days_ahead: u32) -> bool {
+        let wanted = today..=today.saturating_add(days_ahead);
+        let mut kept = self.keys.keys().filter(|day| !wanted.contains(day));
+        kept.all(|kept| wanted.clone().all(|day| place_of(day) != place_of(*kept)))
+    }
+
     /// The key of a day, while its window is open.
     pub fn key(&self, day: u32) -> Option<&WindowKey> {
         self.keys.get(&day)
@@ -310,6 +326,17 @@ mod tests {
         assert!(same_keys(&windows, &loaded));
         assert!(loaded.key(TODAY).is_some() && loaded.key(TODAY + 130).is_some());
         assert!(loaded.key(TODAY + 131).is_none() && loaded.key(TODAY - 1).is_none());
+    }
+
+    #[test]
+    fn a_missing_day_between_others_shows() {
+        let mut windows = windows();
+        assert!(windows.is_whole_from(TODAY) && windows.is_whole_from(TODAY + 200));
+        windows.retire(TODAY + 3, &mut rng());
+        assert!(windows.is_whole_from(TODAY + 3) && windows.is_whole_from(TODAY));
+        windows.keys.remove(&(TODAY + 50));
+        assert!(!windows.is_whole_from(TODAY + 3) && windows.is_whole_from(TODAY + 51));
+        assert!(WindowKeys::new().is_whole_from(TODAY));
     }
 
     #[test]

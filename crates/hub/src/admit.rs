@@ -4,10 +4,9 @@
 //! Invariant: what leaves here is well formed, on time and new. Never sees a group.
 
 use crate::outcome::Refusal;
-use crate::records::Records;
 use crate::{Endpoint, Env, HubShared};
 use sordino_crypto::sha256;
-use sordino_effects::{Remembered, check_time};
+use sordino_effects::{Records, Remembered, check_time};
 use sordino_wire::{
     Authentication, Digest, DsRequest, Freshness, Reject, RequestBody, ResponseBody,
 };

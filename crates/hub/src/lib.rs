@@ -11,7 +11,8 @@ mod apply;
 mod authenticate;
 mod outcome;
 mod pipeline;
-mod records;
+#[doc(hidden)]
+pub mod raw;
 mod reseal;
 mod state;
 mod unseal;
@@ -109,7 +110,7 @@ pub(crate) struct HubShared {
     pub(crate) crypto: RustCrypto,
     pub(crate) signer: SignatureKeyPair,
     pub(crate) signature_key: SignatureKey,
-    pub(crate) decoy: records::Decoy,
+    pub(crate) decoy: sordino_effects::Decoy,
 }
 
 /// The delivery service.
@@ -131,7 +132,7 @@ impl Hub {
             signature_key.as_slice().to_vec(),
         );
         let crypto = RustCrypto::default();
-        let decoy = records::Decoy::new(&outer, Space::Head, &[0; DECOY_HEAD_BYTES])?;
+        let decoy = sordino_effects::Decoy::new(&outer, Space::Head, &[0; DECOY_HEAD_BYTES])?;
         Ok(Self {
             shared: HubShared {
                 config,

@@ -7,9 +7,9 @@
 
 use crate::admit::admit;
 use crate::outcome::{Refusal, Step};
-use crate::records::Records;
 use crate::unseal::{open_group, open_head};
 use crate::{Endpoint, Env, HubShared, apply, authenticate};
+use sordino_effects::Records;
 use sordino_wire::{Reject, RequestBody, ResponseBody};
 
 /// When to try again after a fault, in seconds.

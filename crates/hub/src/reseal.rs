@@ -6,7 +6,6 @@
 
 use crate::admit::{ReplaySlot, floor_time};
 use crate::outcome::{Changes, Effects, Expectation, Fault, Put, Step, StoreKey};
-use crate::records::{address, seal_record};
 use crate::state::{
     DeltaRecord, Head, OpenedHead, Pending, Previous, RosterRecord, Tombstone, TreeRecord,
 };
@@ -16,7 +15,7 @@ use sordino_crypto::{
     Address, DeliveryKey, EarKey, HeadKey, LayerKey, PadClass, PreviousKey, Space, pad, seal_entry,
     seal_layer, stream_id,
 };
-use sordino_effects::seal_log_entry;
+use sordino_effects::{address, seal_log_entry, seal_record};
 use sordino_wire::limits::TOMBSTONE_DAYS;
 use sordino_wire::{DeliveryEvent, Locator, Outcome, ResponseBody, Salt, Secret32, encode};
 

@@ -18,15 +18,17 @@ pub(crate) use head::{
 };
 pub(crate) use lazy_roster::LazyRoster;
 pub(crate) use mls::{MlsState, ReadOnlyStorage, to_postcard};
+#[cfg(test)]
+pub(crate) use mls::{replay, store};
 pub(crate) use pending::{Pending, PendingItem, PendingKind};
 pub(crate) use roster::{DeltaRecord, JoinerPointer, RosterRecord, TreeRecord, activity_of};
 pub(crate) use window::{ChainItem, Previous, Rekeyed, StoreKeys};
 
 use crate::HubShared;
 use crate::outcome::{RecordVersion, Refusal};
-use crate::records::Records;
 use crate::unseal::Reader;
 use sordino_crypto::EarKey;
+use sordino_effects::Records;
 
 /// A head, opened: all that a send needs.
 pub(crate) struct OpenedHead {

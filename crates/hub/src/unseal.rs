@@ -6,12 +6,12 @@
 
 use crate::HubShared;
 use crate::outcome::{Fault, Refusal};
-use crate::records::{Opened, Records, address, open_record};
 use crate::state::{
     DeltaRecord, GroupState, HEAD_FORMAT, Head, LazyRoster, Manifest, MlsState, OpenedHead,
     Pending, RosterRecord, Tombstone, TreeRecord,
 };
 use sordino_crypto::{Address, EarKey, HeadKey, LayerKey, Space};
+use sordino_effects::{Opened, Records, address, open_record};
 use sordino_wire::{GroupAccess, GroupId, HeadAccess, Locator, Reject, Salt, exact};
 
 /// What stands at a head's place.
@@ -77,7 +77,7 @@ fn guard_version(
         }
         .into());
     };
-    crate::records::version_of(&value).ok_or_else(|| Fault::Inconsistent.into())
+    sordino_effects::version_of(&value).ok_or_else(|| Fault::Inconsistent.into())
 }
 
 /// Where a guard lies.

@@ -3,7 +3,7 @@
 //! Invariant: nothing in here is of one user, group or stream.
 
 use crate::engine::Engine;
-use crate::http::BodyMemory;
+use crate::http::{AnswerMemory, BodyMemory};
 use crate::settings::Limits;
 use crate::stop::Stop;
 use sordino_accounts::Accounts;
@@ -29,6 +29,7 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) limits: Limits,
     pub(crate) bodies: BodyMemory,
+    pub(crate) answers: AnswerMemory,
     /// One permit per request under way, those that wait included.
     pub(crate) requests: Semaphore,
     pub(crate) stop: Stop,
@@ -56,6 +57,7 @@ impl App {
             engine,
             limits,
             bodies: BodyMemory::new(),
+            answers: AnswerMemory::new(),
             requests: Semaphore::new(requests),
             stop,
             domain,

@@ -3,9 +3,9 @@
 //! Invariant: nothing else in the server asks the system what time it is; deadlines of
 //! connections count monotonic time and say nothing to anybody.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const HOUR_S: u64 = 3_600;
 const DAY_S: u64 = 24 * HOUR_S;
@@ -14,6 +14,8 @@ const DAY_S: u64 = 24 * HOUR_S;
 pub trait Clock: Send + Sync + 'static {
     /// Seconds since 1970.
     fn now_s(&self) -> u64;
+    /// Seconds that have passed since some moment of this process, whatever the time is set to.
+    fn uptime_s(&self) -> u64;
 }
 
 /// The system's clock.
@@ -26,32 +28,50 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         since.map_or(0, |time| time.as_secs())
     }
+
+    fn uptime_s(&self) -> u64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed().as_secs()
+    }
 }
 
-/// A clock that stands until it is set. Clones show the same time.
+/// A clock that stands until it is moved. Clones show the same time.
 #[derive(Clone, Debug, Default)]
-pub struct TestClock(Arc<AtomicU64>);
+pub struct TestClock(Arc<Times>);
+
+#[derive(Debug, Default)]
+struct Times {
+    now_s: AtomicU64,
+    uptime_s: AtomicU64,
+}
 
 impl TestClock {
     /// A clock that shows `now_s`.
     pub fn new(now_s: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(now_s)))
+        let clock = Self::default();
+        clock.set(now_s);
+        clock
     }
 
-    /// Sets the time.
+    /// Sets the time: it jumps, and none has passed.
     pub fn set(&self, now_s: u64) {
-        self.0.store(now_s, Ordering::Release);
+        self.0.now_s.store(now_s, Ordering::Release);
     }
 
-    /// Moves the time forward.
+    /// Time passes.
     pub fn advance(&self, by_s: u64) {
-        self.0.fetch_add(by_s, Ordering::AcqRel);
+        self.0.now_s.fetch_add(by_s, Ordering::AcqRel);
+        self.0.uptime_s.fetch_add(by_s, Ordering::AcqRel);
     }
 }
 
 impl Clock for TestClock {
     fn now_s(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.0.now_s.load(Ordering::Acquire)
+    }
+
+    fn uptime_s(&self) -> u64 {
+        self.0.uptime_s.load(Ordering::Acquire)
     }
 }
 

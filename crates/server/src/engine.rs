@@ -25,6 +25,8 @@ use tokio::time::Instant;
 const MAX_TRIES: usize = 64;
 /// When to try again after that, in seconds.
 const RETRY_AFTER_S: u32 = 1;
+/// What a short piece of work may read of logs: a usual page. A long page is long work.
+const SHORT_READ_BYTES: usize = 64 * 1024;
 /// Long pieces of work at once, per core: more than one, since they also wait for the disk.
 const WORKERS_PER_CORE: usize = 4;
 /// Long pieces of work that may wait, per worker, before requests are turned away.
@@ -69,6 +71,10 @@ impl Engine {
 
     pub(crate) fn now_s(&self) -> u64 {
         self.clock.now_s()
+    }
+
+    pub(crate) fn uptime_s(&self) -> u64 {
+        self.clock.uptime_s()
     }
 
     /// Whether the store takes changes, as far as is known.
@@ -143,32 +149,39 @@ impl Engine {
         bytes: &Bytes,
         endpoint: S::Endpoint,
     ) -> Result<Step<S::Answer>, NoAnswer> {
-        if S::is_short(bytes, endpoint) {
-            return self.step_here(service.as_ref(), bytes, endpoint);
+        if S::is_short(bytes, endpoint)
+            && let Some(step) =
+                self.step_here(service.as_ref(), bytes, endpoint, SHORT_READ_BYTES)?
+        {
+            return Ok(step);
         }
         let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
         let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
         let (engine, service, bytes) = (Arc::clone(self), Arc::clone(service), bytes.clone());
-        tokio::task::spawn_blocking(move || engine.step_here(service.as_ref(), &bytes, endpoint))
-            .await
-            .unwrap_or(Err(NoAnswer::Failed))
+        let step = tokio::task::spawn_blocking(move || {
+            engine.step_here(service.as_ref(), &bytes, endpoint, usize::MAX)
+        });
+        let step = step.await.unwrap_or(Err(NoAnswer::Failed))?;
+        step.ok_or(NoAnswer::Failed)
     }
 
+    /// `None`: there is more to read of logs than the budget; nothing was done.
     fn step_here<S: Service>(
         &self,
         service: &S,
         bytes: &[u8],
         endpoint: S::Endpoint,
-    ) -> Result<Step<S::Answer>, NoAnswer> {
+        budget_bytes: usize,
+    ) -> Result<Option<Step<S::Answer>>, NoAnswer> {
         let mut rng = random::generator().map_err(|_| NoAnswer::Failed)?;
         let snapshot = match self.store.snapshot() {
             Ok(snapshot) => snapshot,
             Err(fault) => {
                 self.note(fault);
-                return Ok(Step::Answer(S::unavailable(RETRY_AFTER_S)));
+                return Ok(Some(Step::Answer(S::unavailable(RETRY_AFTER_S))));
             }
         };
-        let records = SnapshotRecords::new(snapshot);
+        let records = SnapshotRecords::new(snapshot, budget_bytes);
         let mut env = Env {
             now_s: self.clock.now_s(),
             rng: &mut rng,
@@ -180,10 +193,11 @@ impl Engine {
         if let Some(fault) = records.fault() {
             self.note(fault);
         }
-        step.map_err(|_| {
+        let step = step.map_err(|_| {
             tracing::error!("a service panicked; the request was refused");
             NoAnswer::Failed
-        })
+        })?;
+        Ok((!records.is_cut_short()).then_some(step))
     }
 
     /// Remembers a failure that only opening the store again can mend.

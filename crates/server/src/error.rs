@@ -85,6 +85,16 @@ pub enum StartError {
         /// Where they were looked for.
         path: PathBuf,
     },
+    /// A slot of the window keys that must hold one does not open.
+    #[error(
+        "the window keys {path} are damaged, or were made while the clock was ahead: what was sealed \
+         under the missing ones and is not yet delivered is lost; to go on without it, start once \
+         with --accept-lost-deliveries"
+    )]
+    WindowKeysDamaged {
+        /// Where they are.
+        path: PathBuf,
+    },
     /// The data folder was made for another domain.
     #[error(
         "the data folder belongs to the domain {stored}, the configuration says {configured}; the \
@@ -100,8 +110,13 @@ pub enum StartError {
     #[error("tls: {0}")]
     Tls(String),
     /// The database cannot be opened.
-    #[error("the database cannot be opened: {0}")]
-    Open(#[from] OpenError),
+    #[error("the database {path} cannot be opened: {source}")]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
     /// The database cannot be read.
     #[error("the database cannot be read: {0}")]
     Store(#[from] StoreFault),

@@ -73,14 +73,31 @@ impl FileKeys {
     ) -> Result<Self, StartError> {
         let (operator, operator_path) = operator_key(folder, place)?;
         let path = folder.window_keys();
-        if let Some(image) = read_secret(&path, Readers::Owner)? {
-            let windows =
-                WindowKeys::load(&operator, &image).map_err(|e| wrong_key(e, &operator_path))?;
+        let found = match read_secret(&path, Readers::Owner)? {
+            None => None,
+            Some(image) => match WindowKeys::load(&operator, &image) {
+                Ok(windows) => Some(windows),
+                Err(CryptoError::Length | CryptoError::Encoding) if accept_lost_deliveries => {
+                    std::fs::remove_file(&path).map_err(StartError::file(&path))?;
+                    None
+                }
+                Err(CryptoError::Length | CryptoError::Encoding) => {
+                    return Err(StartError::WindowKeysDamaged { path });
+                }
+                Err(error) => return Err(wrong_key(error, &operator_path)),
+            },
+        };
+        if let Some(windows) = found {
+            // What is missing is made by the first round of upkeep.
+            let lost_deliveries = !windows.is_whole_from(day_of(now_s));
+            if lost_deliveries && !accept_lost_deliveries {
+                return Err(StartError::WindowKeysDamaged { path });
+            }
             return Ok(Self {
                 operator,
                 windows,
                 operator_path,
-                lost_deliveries: false,
+                lost_deliveries,
             });
         }
         let lost_deliveries = folder.has_database()?;
@@ -164,6 +181,19 @@ impl FileKeys {
     }
 }
 
+/// As [`roll_windows`], but retires no key: the day may be wrong.
+pub(crate) fn extend_windows(
+    outer: &OuterKeys,
+    path: &Path,
+    now_s: u64,
+    days_ahead: u32,
+) -> Result<(), MaintenanceError> {
+    let mut rng = random::generator().map_err(|_| MaintenanceError::Randomness)?;
+    outer.extend_windows(day_of(now_s), days_ahead, &mut rng, |image| {
+        overwrite_secret(path, image).map_err(|e: io::Error| MaintenanceError::WindowKeys(e.kind()))
+    })
+}
+
 /// How many days ahead window keys are needed.
 pub(crate) fn days_ahead(stream_entry_days: u32) -> u32 {
     stream_entry_days
@@ -211,6 +241,11 @@ fn operator_key(
     text.push('\n');
     create_secret(&path, text.as_bytes())?;
     Ok((OperatorKey::new(Secret32::new(*key)), path))
+}
+
+/// Whether a file with these bytes would serve as the operator key.
+pub fn holds_operator_key(bytes: &[u8]) -> bool {
+    parse_key(bytes).is_some()
 }
 
 /// The operator key in a file of that kind of place; `None` where there is no file.

@@ -24,6 +24,7 @@
 mod app;
 mod clock;
 mod config;
+mod doubt;
 mod engine;
 mod error;
 mod folder;
@@ -48,6 +49,8 @@ pub use config::{
 };
 pub use error::{MaintenanceError, StartError};
 pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, invitations};
+#[doc(hidden)]
+pub use keys::holds_operator_key;
 pub use maintenance::MaintenanceReport;
 pub use server::{Ended, Running, Server};
 pub use settings::{

@@ -1,16 +1,18 @@
 //! Owns what happens by itself: rows expire, window keys are retired and made.
 //!
 //! Invariant: one round at a time, and rounds go by the injected clock: what a round does depends
-//! on the day and hour alone, so it can be repeated at will.
+//! on the day and hour alone, so it can be repeated at will. A time that came by a jump destroys
+//! nothing until it has stood for an hour, unless a round is asked for.
 
 use crate::clock::{day_of, hour_of};
+use crate::doubt::Doubt;
 use crate::engine::Engine;
 use crate::error::MaintenanceError;
-use crate::keys::roll_windows;
+use crate::keys::{extend_windows, roll_windows};
 use crate::stop::Stop;
 use sordino_crypto::OuterKeys;
 use sordino_store::{Expired, Store};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -34,7 +36,8 @@ pub(crate) struct Maintenance {
     outer: Arc<OuterKeys>,
     window_keys: PathBuf,
     days_ahead: u32,
-    one_at_a_time: Mutex<()>,
+    /// Held during a round.
+    doubt: Mutex<Doubt>,
 }
 
 impl Maintenance {
@@ -44,12 +47,13 @@ impl Maintenance {
         window_keys: PathBuf,
         days_ahead: u32,
     ) -> Self {
+        let doubt = Mutex::new(Doubt::since(engine.store().swept_s()));
         Self {
             engine,
             outer,
             window_keys,
             days_ahead,
-            one_at_a_time: Mutex::new(()),
+            doubt,
         }
     }
 
@@ -64,12 +68,32 @@ impl Maintenance {
         &self.engine
     }
 
-    /// One round. Window keys first: what a key opened is unreadable even where dropping rows
-    /// fails.
+    /// One round that somebody asks for, who knows what time it is.
     pub(crate) async fn round(&self) -> Result<MaintenanceReport, MaintenanceError> {
-        let _one = self.one_at_a_time.lock().await;
-        let now_s = self.engine.now_s();
-        self.roll_windows(now_s).await?;
+        let mut doubt = self.doubt.lock().await;
+        *doubt = Doubt::default();
+        let (now_s, uptime_s) = (self.engine.now_s(), self.engine.uptime_s());
+        doubt.allows(now_s, uptime_s);
+        self.expire(now_s).await
+    }
+
+    /// One round among others. `None`: the clock jumped, and nothing was destroyed.
+    pub(crate) async fn scheduled_round(
+        &self,
+    ) -> Result<Option<MaintenanceReport>, MaintenanceError> {
+        let mut doubt = self.doubt.lock().await;
+        let (now_s, uptime_s) = (self.engine.now_s(), self.engine.uptime_s());
+        if doubt.allows(now_s, uptime_s) {
+            return self.expire(now_s).await.map(Some);
+        }
+        // Requests seal under keys of the days to come, whichever day it is.
+        self.change_windows(now_s, extend_windows).await?;
+        Ok(None)
+    }
+
+    /// Window keys first: what a key opened is unreadable even where dropping rows fails.
+    async fn expire(&self, now_s: u64) -> Result<MaintenanceReport, MaintenanceError> {
+        self.change_windows(now_s, roll_windows).await?;
         let mut report = MaintenanceReport::default();
         loop {
             let store = self.engine.store();
@@ -83,11 +107,15 @@ impl Maintenance {
         }
     }
 
-    async fn roll_windows(&self, now_s: u64) -> Result<(), MaintenanceError> {
+    async fn change_windows(
+        &self,
+        now_s: u64,
+        change: fn(&OuterKeys, &Path, u64, u32) -> Result<(), MaintenanceError>,
+    ) -> Result<(), MaintenanceError> {
         let outer = Arc::clone(&self.outer);
         let (path, days_ahead) = (self.window_keys.clone(), self.days_ahead);
         // It writes a file and waits for the disk.
-        tokio::task::spawn_blocking(move || roll_windows(&outer, &path, now_s, days_ahead))
+        tokio::task::spawn_blocking(move || change(&outer, &path, now_s, days_ahead))
             .await
             .unwrap_or(Err(MaintenanceError::WindowKeys(std::io::ErrorKind::Other)))
     }
@@ -97,19 +125,28 @@ impl Maintenance {
 pub(crate) async fn run(maintenance: Arc<Maintenance>, mut stop: Stop) {
     let mut rounds = interval(ROUND_INTERVAL);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut warned = false;
     loop {
         tokio::select! {
             () = stop.stopped() => return,
             _ = rounds.tick() => {}
         }
         // A round that has begun is not broken off: it ends soon, step by step.
-        match maintenance.round().await {
-            Ok(report) if report.expired_rows > 0 => {
+        let round = maintenance.scheduled_round().await;
+        let doubtful = matches!(round, Ok(None));
+        match round {
+            Ok(Some(report)) if report.expired_rows > 0 => {
                 tracing::debug!(rows = report.expired_rows, "rows expired");
             }
-            Ok(_) => {}
+            Ok(Some(_)) => {}
+            Ok(None) if !warned => tracing::warn!(
+                "the clock is ahead of the last upkeep: nothing expires for an hour, in case it is \
+                 wrong"
+            ),
+            Ok(None) => {}
             Err(MaintenanceError::Store(_)) => tracing::error!("dropping expired rows failed"),
             Err(_) => tracing::error!("window keys could not be renewed"),
         }
+        warned = doubtful;
     }
 }

@@ -13,16 +13,29 @@ use std::cell::Cell;
 /// One snapshot, as a service reads it.
 pub(crate) struct SnapshotRecords {
     snapshot: RedbSnapshot,
+    /// How much more may be read of logs.
+    budget_bytes: Cell<usize>,
+    /// Whether there was more to read than that.
+    overrun: Cell<bool>,
     /// Why a read failed. A service only learns that one did; the server wants to know more.
     fault: Cell<Option<StoreFault>>,
 }
 
 impl SnapshotRecords {
-    pub(crate) fn new(snapshot: RedbSnapshot) -> Self {
+    /// Of logs, so many bytes may be read; what is cut short for it must not be used
+    /// ([`Self::is_cut_short`]).
+    pub(crate) fn new(snapshot: RedbSnapshot, budget_bytes: usize) -> Self {
         Self {
             snapshot,
+            budget_bytes: Cell::new(budget_bytes),
+            overrun: Cell::new(false),
             fault: Cell::new(None),
         }
+    }
+
+    /// Whether a log had more to read than the budget allowed.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.overrun.get()
     }
 
     /// The last failure, if any read failed.
@@ -55,10 +68,22 @@ impl Records for SnapshotRecords {
         max_entries: usize,
         max_bytes: usize,
     ) -> Result<LogPage, RecordFault> {
+        let budget = self.budget_bytes.get();
+        let allowed = max_bytes.min(budget);
         let page = self
             .snapshot
-            .read_log(&LogHandle(*log), from, max_entries, max_bytes);
+            .read_log(&LogHandle(*log), from, max_entries, allowed);
         let page = self.note(page)?;
+        let read = page.entries.iter().map(|entry| entry.value.len()).sum();
+        self.budget_bytes.set(budget.saturating_sub(read));
+        let last = page
+            .entries
+            .last()
+            .map(|entry| entry.number.saturating_add(1));
+        let more = last.is_some_and(|next| next < page.next) && page.entries.len() < max_entries;
+        if (more && allowed < max_bytes) || read > budget {
+            self.overrun.set(true);
+        }
         let entries = page.entries.into_iter().map(|e| (e.number, e.value));
         Ok(LogPage {
             entries: entries.collect(),

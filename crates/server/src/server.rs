@@ -242,9 +242,11 @@ async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartErr
         tracing::warn!("the window keys are new: everything not yet delivered is lost");
     }
     let database = folder.database();
+    let path = database.clone();
     let store =
         tokio::task::spawn_blocking(move || RedbStore::open(&database, RedbOptions::default()));
-    let store = store.await.map_err(|_| StartError::Damaged)??;
+    let store = store.await.map_err(|_| StartError::Damaged)?;
+    let store = store.map_err(|source| StartError::Open { path, source })?;
     let keys = match file_keys.complete(&store, domain).await {
         Ok(keys) => keys,
         Err(refused) => {

@@ -30,8 +30,9 @@ pub(crate) trait Service: Send + Sync + 'static {
         env: &mut Env<'_>,
     ) -> Step<Self::Answer>;
 
-    /// Whether a request is known to be short work: then a hop to another thread would cost more
-    /// than the work. It is a guess for the sake of speed alone, before anything is parsed.
+    /// Whether a request is likely to be short work: then a hop to another thread would cost more
+    /// than the work. It is a guess for the sake of speed alone, before anything is parsed, and put
+    /// right once there turns out to be much to read.
     fn is_short(bytes: &[u8], endpoint: Self::Endpoint) -> bool;
 
     /// What is answered where the store does not do its part.

@@ -2,9 +2,12 @@
 //!
 //! Owns the command line. Invariant: what a command does is in the libraries.
 
+mod chat;
 mod demo;
 mod invitations;
+mod load;
 mod logging;
+mod screen;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -22,17 +25,23 @@ struct Arguments {
 enum Command {
     /// Serve as a hub.
     Serve(serve::Arguments),
+    /// Talk with people, on the command line or on a screen
+    Chat(chat::Arguments),
     /// Print invitation codes, with which people register at your hub
     Invitations(invitations::Arguments),
     /// Run a hub and clients on this machine, do the main job, and check what came of it
     Demo(demo::Arguments),
+    /// Put a running hub under load, and tell how it did
+    Load(load::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Chat(arguments) => chat::run(arguments),
         Command::Invitations(arguments) => invitations::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Load(arguments) => load::run(arguments),
     }
 }
 

@@ -4,6 +4,7 @@
 //! settings come from differs.
 
 use crate::{fail, logging};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use sordino_server::{
     Config, ConfigError, Ended, Environment, LogLevel, LogSection, Running, Server, ServerConfig,
     Signals, StartError, key_place,
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
+/// Open files beside connections: the database, the lock, what the runtime needs.
+const OWN_FILES: usize = 64;
 /// Exit code after a second signal, as a shell would report the first one's.
 const INTERRUPTED: u8 = 130;
 
@@ -74,6 +77,7 @@ fn serve(arguments: Arguments) -> Result<Ended, ServeError> {
         return Ok(Ended::Gracefully);
     }
     logging::start(log);
+    raise_open_files(config.limits.max_connections);
     let runtime = Runtime::new()?;
     let ended = runtime.block_on(async {
         // Before anything is told: whoever waits for the address may send a signal at once.
@@ -89,6 +93,25 @@ fn serve(arguments: Arguments) -> Result<Ended, ServeError> {
     // Whatever a second signal left behind is not waited for.
     runtime.shutdown_background();
     ended
+}
+
+/// As many open files as the system allows: each connection is one, and the usual 1,024 would be used
+/// up by few people.
+fn raise_open_files(max_connections: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if setrlimit(Resource::Nofile, limit).is_err() {
+        tracing::debug!("the limit of open files stays as it is");
+    }
+    let needed = u64::try_from(max_connections.saturating_add(OWN_FILES)).unwrap_or(u64::MAX);
+    let allowed = getrlimit(Resource::Nofile).current;
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < needed) {
+        tracing::warn!(
+            allowed,
+            needed,
+            "the system allows fewer open files than limits.max_connections needs"
+        );
+    }
 }
 
 fn settings(arguments: Arguments) -> Result<(ServerConfig, LogSection), ServeError> {

@@ -13,6 +13,8 @@ pub const PADDING_FLOOR_BYTES: usize = 512;
 pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// The largest handshake message (a commit in a blank tree of 10,000 leaves is 0.8 MB).
 pub const MAX_HANDSHAKE_BYTES: usize = 2 * 1024 * 1024;
+/// The proposals of one commit together. A Remove of 7 bytes takes a hundred times as much in memory.
+pub const MAX_COMMIT_PROPOSALS_BYTES: usize = 384 * 1024;
 /// The largest exported ratchet tree.
 pub const MAX_TREE_BYTES: usize = 7 * 1024 * 1024;
 /// The largest GroupInfo without its tree.
@@ -135,3 +137,29 @@ pub const MAX_DEPOSIT_BYTES: usize = 128 * 1024;
 pub const MAX_ACCOUNT_BODY_BYTES: usize = 64 * 1024;
 /// The largest content of an application message, before MLS.
 pub const MAX_MEMBER_CONTENT_BYTES: usize = MAX_MESSAGE_BYTES - 1_024;
+/// Tokens that one request spends, at most.
+pub const MAX_TOKENS_PER_REQUEST: usize = 8;
+/// Tokens that one request for tokens of type 0x0005 draws, at most.
+pub const MAX_TOKEN_BATCH_RISTRETTO255: usize = 100;
+/// The same for type 0x0001, of which one costs twenty times the processor time.
+pub const MAX_TOKEN_BATCH_P384: usize = 32;
+/// The same for type 0x0002.
+pub const MAX_TOKEN_BATCH_BLIND_RSA: usize = 32;
+/// Issuer keys that may live at once for one class and type: N keys are log2(N) bits of tracking.
+pub const MAX_LIVE_TOKEN_KEYS: usize = 3;
+/// How long after its epoch a token is still taken, in seconds.
+pub const TOKEN_GRACE_S: u64 = 2 * 3_600;
+/// The largest WWW-Authenticate header that a client reads.
+pub const MAX_CHALLENGE_HEADER_BYTES: usize = 16 * 1024;
+/// The most challenges in one of them.
+pub const MAX_CHALLENGES_PER_HEADER: usize = 16;
+/// The largest Authorization header that an origin reads.
+pub const MAX_AUTHORIZATION_HEADER_BYTES: usize = 2 * 1024;
+/// The most parameters of one challenge or of the credentials.
+pub const MAX_AUTH_PARAMETERS: usize = 16;
+/// The largest issuer directory that a client reads.
+pub const MAX_TOKEN_DIRECTORY_BYTES: usize = 64 * 1024;
+/// The most keys in one.
+pub const MAX_TOKEN_DIRECTORY_KEYS: usize = 64;
+/// The largest price list that a client reads.
+pub const MAX_PRICE_LIST_BYTES: usize = 16 * 1024;

@@ -19,8 +19,8 @@ const WINDOW: usize = OUTER + 4;
 const GUARD: usize = 64;
 const MARKER: usize = 32;
 const INDEX_KEY: usize = OUTER + 32;
-/// A key with its length, a day, a count, and that no deposits may come.
-const INBOX: usize = WINDOW + 1 + 32 + 4 + 1 + 1;
+/// A key with its length, a day, a count, and whose deposits may come.
+const INBOX: usize = WINDOW + 1 + 32 + 4 + 1 + 32;
 /// Set, device, number of devices, suite, day, salt, ciphertext.
 const SET_ENTRY: usize = WINDOW + 16 + 16 + 1 + 2 + 4 + 16 + 2 + SET_ENTRY_CIPHERTEXT_BYTES;
 /// What waits at an account, in one class.
@@ -145,6 +145,8 @@ async fn crowd(world: &World, played: &mut Played) {
         let member = world.user(&format!("member-{number}")).await;
         add(&played.groups[0], &member, &mut played.known).await;
     }
+    // Everything is written anew.
+    played.groups[0].move_generation().await.unwrap();
     say(
         &played.groups[0],
         &"many words ".repeat(999),

@@ -12,6 +12,7 @@
     reason = "whatever goes wrong in a test must end it, helpers included"
 )]
 
+mod accounts;
 mod burglar;
 mod database;
 mod disk;

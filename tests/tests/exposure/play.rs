@@ -85,7 +85,6 @@ async fn invited(all: &[&Client; 4], known: &mut Known) -> Group {
 async fn further(world: &World, all: &[&Client; 4], known: &mut Known, suffix: &str) -> Group {
     let contact = all[0].contact(&all[2].credential().user).await.unwrap();
     let group = contact.group.unwrap();
-    let at_cass = all[2].group(group.id()).await.unwrap();
     settle(all, known).await;
     note(known, all).await;
     let name = format!("cassiopeia{suffix}");

@@ -2,8 +2,8 @@
 //! behind.
 
 use sordino_client::{
-    Client, ClientConfig, ContactState, Delays, Group, Handle, HubAddress, IdentifierUri, Invited,
-    RegisterWith, raw,
+    Client, ClientConfig, ContactState, Delays, Group, Handle, HubAddress, Invited, RegisterWith,
+    raw,
 };
 use sordino_server::{Running, Server, ServerConfig};
 use sordino_wire::media;
@@ -92,11 +92,6 @@ impl World {
         config.retry_pause = Duration::from_millis(30);
         config.wait_s = 2;
         config
-    }
-
-    pub fn uri(&self, name: &str) -> IdentifierUri {
-        let domain = self.hub.domain().as_str();
-        IdentifierUri::new(format!("mimi://{domain}/u/{name}")).unwrap()
     }
 
     pub async fn user(&self, name: &str) -> Client {

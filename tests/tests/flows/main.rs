@@ -16,6 +16,7 @@ mod absence;
 mod forge;
 mod hostile;
 mod lying_hub;
+mod people;
 mod race;
 mod refused;
 mod restart;

@@ -246,7 +246,7 @@ async fn a_device_is_not_grafted_by_its_users_add() {
             commit.aad = encode(&aad).unwrap();
         });
         party.clients[0].set_request_hook(Some(hook));
-        let outcome = party.groups[0].add_own_devices(vec![entry.clone()]).await;
+        let outcome = raw::add_own_devices(&party.groups[0], vec![entry.clone()]).await;
         party.clients[0].set_request_hook(None);
         let refused = Reject::InvalidCredential(CredentialRule::LeafProof);
         assert!(
@@ -255,6 +255,8 @@ async fn a_device_is_not_grafted_by_its_users_add() {
         );
     }
     before.assert_unchanged(&world, &party).await;
-    party.groups[0].add_own_devices(vec![entry]).await.unwrap();
+    raw::add_own_devices(&party.groups[0], vec![entry])
+        .await
+        .unwrap();
     world.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use sordino_client::{
     Client, ClientConfig, ContactState, Delays, Event, EventStream, Evidence, Group, GroupSettings,
-    Handle, HubAddress, IdentifierUri, Invited, ManualClock, Recovery, RegisterWith,
+    Handle, HubAddress, Invited, ManualClock, Recovery, RegisterWith,
 };
 use sordino_server::{
     Clock as _, DomainChoice, Running, Server, ServerConfig, StartError, TestClock,
@@ -94,10 +94,6 @@ impl World {
         config.retry_pause = Duration::from_millis(30);
         config.clock = self.client_clock.clone();
         config
-    }
-
-    pub fn uri(&self, name: &str) -> IdentifierUri {
-        IdentifierUri::new(format!("mimi://{HUB}/u/{name}")).unwrap()
     }
 
     pub async fn user(&self, name: &str) -> Client {

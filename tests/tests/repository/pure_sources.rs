@@ -56,7 +56,7 @@ struct Rule {
     allowed: &'static [Allowed],
 }
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 8] = [
     Rule {
         krate: "wire",
         allowed: &[],
@@ -70,7 +70,19 @@ const RULES: [Rule; 5] = [
         allowed: &[],
     },
     Rule {
+        krate: "tokens",
+        allowed: &[],
+    },
+    Rule {
+        krate: "effects",
+        allowed: &[],
+    },
+    Rule {
         krate: "hub",
+        allowed: &[],
+    },
+    Rule {
+        krate: "accounts",
         allowed: &[],
     },
     Rule {

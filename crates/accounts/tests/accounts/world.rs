@@ -4,9 +4,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore as _, SeedableRng as _};
 use sordino_accounts::{Accounts, AccountsConfig, Endpoint, Registration, Step};
 use sordino_crypto::{
-    HpkePrivateKey, IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys, check_proof_of_work,
-    hpke_generate, make_account_deletion, make_account_key_change, make_client_credential,
-    make_connection_key, sha256,
+    IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys, check_proof_of_work, hpke_generate,
+    make_account_deletion, make_account_key_change, make_client_credential, make_connection_key,
+    sha256,
 };
 use sordino_effects::Env;
 use sordino_effects::memory::{MemoryStore, Refused};
@@ -322,7 +322,6 @@ pub(crate) struct Person {
     pub(crate) handle: Handle,
     pub(crate) user: IdentifierUri,
     pub(crate) account_key: SigningKey,
-    pub(crate) connection_key: HpkePrivateKey,
     pub(crate) hpke_key: HpkeKey,
     pub(crate) phone: Phone,
 }
@@ -332,11 +331,10 @@ impl Person {
         let handle = handle(name);
         let mut seed = [0; 32];
         world.rng.fill_bytes(&mut seed);
-        let (connection_key, hpke_key) = hpke_generate(&mut world.rng).unwrap();
+        let (_, hpke_key) = hpke_generate(&mut world.rng).unwrap();
         Self {
             user: handle.uri(&world.domain).unwrap(),
             account_key: SigningKey::from_seed(&seed),
-            connection_key,
             hpke_key,
             phone: Phone::new(world, &handle),
             handle,

@@ -8,6 +8,7 @@ pub(crate) mod code;
 pub(crate) mod facts;
 pub(crate) mod link;
 pub(crate) mod linking;
+pub(crate) mod moving;
 pub(crate) mod removal;
 pub(crate) mod shared;
 pub(crate) mod siblings;

@@ -279,6 +279,7 @@ impl Core {
             }
         }
         if removal.groups.is_empty() && removal.contacts.is_empty() {
+            self.plan_moves(&self.groups()).await?;
             let mut batch = Batch::default();
             batch.delete(REMOVAL);
             self.vault.commit(&batch)?;

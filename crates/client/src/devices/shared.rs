@@ -212,6 +212,14 @@ impl Core {
         })
     }
 
+    /// What the user's applications call a group.
+    pub(crate) fn label(&self, id: GroupId) -> Result<Option<String>> {
+        Ok(match self.fact(&FactKey::Label(id))? {
+            Some(Fact::Label(text)) => String::from_utf8(text.as_slice().to_vec()).ok(),
+            _ => None,
+        })
+    }
+
     /// The groups that the user is in, as far as any device has said.
     pub(crate) fn known_groups(&self) -> Vec<GroupId> {
         let facts = self.facts();
@@ -286,14 +294,15 @@ impl Core {
         }
         let mut batch = Batch::default();
         let is_new = self.facts().get(&fact.key).is_none();
-        if !self.facts().hear(&fact) {
+        let Some(news) = self.facts().hear(&fact) else {
             return Ok(());
-        }
+        };
         if is_new {
             let keys: Vec<FactKey> = self.facts().keys().cloned().collect();
             batch.put(FACT_KEYS, &keys)?;
         }
-        put_fact(&mut batch, fact, false)?;
+        let key = fact.key.clone();
+        put_fact(&mut batch, fact, news.unsent)?;
         match value {
             Fact::UserSecret(record) => self.take_user_secret(&mut batch, record)?,
             Fact::Account(account) => self.take_account(&mut batch, account)?,
@@ -302,7 +311,13 @@ impl Core {
                     .map_err(|_| VaultError::Format)?;
                 self.put_contact_as_heard(&mut batch, contact)?;
             }
-            Fact::Group(_) => self.vault.commit(&batch)?,
+            Fact::Group(_) | Fact::Label(_) => self.vault.commit(&batch)?,
+            Fact::Fetched(fetched) => {
+                let FactKey::Fetched(user) = &key else {
+                    return Ok(());
+                };
+                self.hear_fetched(&mut batch, user, fetched.as_ref())?;
+            }
         }
         Ok(())
     }
@@ -387,7 +402,10 @@ impl Core {
 fn fits(key: &FactKey, fact: &Fact) -> bool {
     match (key, fact) {
         (FactKey::UserSecret(number), Fact::UserSecret(record)) => record.number == *number,
-        (FactKey::Account, Fact::Account(_)) | (FactKey::Group(_), Fact::Group(_)) => true,
+        (FactKey::Account, Fact::Account(_))
+        | (FactKey::Group(_), Fact::Group(_))
+        | (FactKey::Fetched(_), Fact::Fetched(_))
+        | (FactKey::Label(_), Fact::Label(_)) => true,
         (FactKey::Contact(user), Fact::Contact(bytes)) => {
             exact::<ContactRecord>(bytes.as_slice()).is_ok_and(|contact| contact.user == *user)
         }

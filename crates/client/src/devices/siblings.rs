@@ -67,6 +67,7 @@ impl Core {
         note(self.act_on_heard().await);
         note(self.go_on_linking().await);
         note(self.go_on_removing().await);
+        note(self.go_on_moving().await);
         if self.is_among_devices().await {
             note(self.tell_facts().await);
             note(self.ask_for_leaves().await);
@@ -210,10 +211,11 @@ impl Core {
         }
         let outside = match self.status(id).await {
             Err(ClientError::NotInGroup) => true,
-            Ok(GroupStatus::Removed | GroupStatus::Deleted) => {
-                // The user came in again, under another slot.
-                self.view(id, |group, _| Ok(group.keys.slot != fact.slot))
-                    .await?
+            // The user came in again, under another slot.
+            Ok(GroupStatus::Removed | GroupStatus::Deleted) => self.slot_of(id).await? != fact.slot,
+            // The user has moved, since a device was lost, and this one follows.
+            Ok(GroupStatus::Active) => {
+                self.slot_of(id).await?.user_secret_number() < fact.slot.user_secret_number()
             }
             Ok(_) => false,
             Err(error) => return Err(error),
@@ -326,7 +328,7 @@ impl Core {
             group_secret: Some(grant.group_secret),
         };
         let entrance = Entrance::NewDevice(grant.proof);
-        self.enter_group(grant.group_id, grant.slot, generation, &entrance)
+        self.enter_group_anew(grant.group_id, grant.slot, generation, &entrance)
             .await
     }
 

@@ -17,13 +17,13 @@ use openmls::prelude::{
 };
 use sordino_crypto::{keys_hash, open_entry, sha256, verify_struct};
 use sordino_rules::{
-    Before, CommitView, Operation, PendingKind, PendingRef, Verdict, check_commit, check_proposal,
-    resolve_app_data,
+    Before, CommitView, Operation, PendingKind, PendingRef, Verdict, check_commit,
+    check_no_repeats, check_proposal, resolve_app_data,
 };
 use sordino_wire::{
     CommitAad, CommitIntent, DeliveredCommit, DeliveredProposal, DeliveredReport, Delivery,
     DeliveryEvent, Digest, KeyCheckTbs, KeyQuestion, KeyQuestionTbs, NumberedEntry, Reject,
-    SealedEntry, StreamPage, SuccessorPointer, SuccessorPointerTbs, encode, exact,
+    SealedEntry, StreamPage, StreamRead, SuccessorPointer, SuccessorPointerTbs, encode, exact,
 };
 use tls_codec::VLBytes;
 
@@ -47,10 +47,12 @@ impl LoadedGroup {
         &mut self,
         tools: &Tools<'_>,
         step: &mut Step,
-        from: u64,
+        read: &StreamRead,
         page: &StreamPage,
     ) -> Result<bool> {
-        if self.state.cursor != from {
+        let from = read.from;
+        // The beginnings of two streams are both at 0.
+        if self.state.cursor != from || self.read_stream() != Some(read.stream_id) {
             // Another task has processed it meanwhile.
             return Ok(true);
         }
@@ -184,9 +186,10 @@ impl LoadedGroup {
         let Some(staged) = self.staged(processed)? else {
             return Ok(self.unprocessable(step, hash));
         };
-        let verdict = match self.judge(&staged, &sender, &aad) {
-            Ok(verdict) => verdict,
-            Err(_) => return Ok(self.halt(step, hash)),
+        let judged = check_no_repeats(delivered.commit.as_slice())
+            .and_then(|()| self.judge(&staged, &sender, &aad));
+        let Ok(verdict) = judged else {
+            return Ok(self.halt(step, hash));
         };
         let entrance = (verdict.operation == Operation::ExternalJoinConnection)
             .then(|| exact::<CommitAad>(&aad).ok())

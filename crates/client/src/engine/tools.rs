@@ -38,6 +38,8 @@ pub struct Delays {
     pub fetch_s: u64,
     /// Before a pool is looked at again that has not been heard of.
     pub inspect_s: u64,
+    /// Before a room is moved to a new slot, after a device was removed.
+    pub move_s: u64,
 }
 
 impl Default for Delays {
@@ -50,11 +52,17 @@ impl Default for Delays {
             publish_s: 300,
             fetch_s: 900,
             inspect_s: 43_200,
+            move_s: 21_600,
         }
     }
 }
 
 impl Delays {
+    /// How often it is looked for requests that another device has answered.
+    pub(crate) fn prune_s(&self) -> u64 {
+        self.inspect_s.min(60)
+    }
+
     /// None: for tests and demonstrations, where nobody watches.
     pub fn none() -> Self {
         Self {
@@ -65,6 +73,7 @@ impl Delays {
             publish_s: 0,
             fetch_s: 0,
             inspect_s: 0,
+            move_s: 0,
         }
     }
 }

@@ -92,6 +92,9 @@ impl Core {
 
     /// Does what is missing of an accepted request.
     pub(crate) async fn keep_accepting(&self, user: &IdentifierUri) -> Result<()> {
+        // The caller and the background task would each go in.
+        let turn = self.connection_turn(user);
+        let _turn = turn.lock().await;
         let (group, request_id) = {
             let book = self.book();
             let contact = book.get(user).ok_or(ClientError::NotConnected)?;
@@ -101,7 +104,8 @@ impl Core {
             }
         };
         let outcome = match self.status(group).await {
-            Ok(GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering) => Ok(()),
+            Ok(GroupStatus::Active) => return self.be_inside(user, group, request_id).await,
+            Ok(GroupStatus::Joining | GroupStatus::Recovering) => return Ok(()),
             Ok(_) | Err(ClientError::NotInGroup) => match self.request_of(request_id)? {
                 Some(waiting) => self.go_in(waiting.request.key_object, request_id).await,
                 None => Err(ClientError::NoSuchRequest),
@@ -109,11 +113,10 @@ impl Core {
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(()) => {
-                self.settle_request(request_id)?;
-                self.people_moved();
-                Ok(())
-            }
+            Ok(()) => self.be_inside(user, group, request_id).await,
+            // Another device of this user is inside, and takes this one along.
+            Err(ClientError::AlreadyMember) => Ok(()),
+            Err(ClientError::Refused(_)) if self.is_answered_elsewhere(request_id).await? => Ok(()),
             Err(error @ (ClientError::Unreachable | ClientError::Contended)) => Err(error),
             Err(error) => {
                 // Refused for good: the request is not good any more, or never was.
@@ -124,6 +127,27 @@ impl Core {
                 })
             }
         }
+    }
+
+    /// This user is in the group of an accepted request; whoever else is there was looked at on the
+    /// way in.
+    async fn be_inside(
+        &self,
+        user: &IdentifierUri,
+        group: GroupId,
+        request_id: Digest,
+    ) -> Result<()> {
+        self.settle_request(request_id)?;
+        let people = self.view(group, |group, _| group.people()).await?;
+        self.change_contact(&mut Batch::default(), user, |contact| {
+            let there = people.iter().any(|person| contact.is(person));
+            if contact.state == ContactState::Accepting && there {
+                contact.state = ContactState::Connected;
+            }
+            Ok(())
+        })?;
+        self.people_moved();
+        Ok(())
     }
 
     async fn go_in(&self, object: GroupKeyObject, request_id: Digest) -> Result<()> {

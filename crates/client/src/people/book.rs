@@ -7,11 +7,12 @@ use crate::core::Core;
 use crate::engine::state::GroupKind;
 use crate::error::{ClientError, Result};
 use crate::events::{Person, Standing};
+use crate::people::connect::user_hash;
 use crate::people::contact::{Contact, ContactRecord};
 use crate::records::{CONTACTS, contact_name, seen_name};
 use crate::vault::{Batch, Vault};
-use sordino_crypto::sha256;
-use sordino_wire::{GroupId, IdentifierUri, SignatureKey};
+use sordino_crypto::check_account_key_change;
+use sordino_wire::{AccountKeyChange, GroupId, IdentifierUri, SignatureKey};
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -20,12 +21,16 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     contacts: BTreeMap<IdentifierUri, ContactRecord>,
+    /// Others, as far as they were looked for since the start.
+    seen: BTreeMap<IdentifierUri, Option<SeenRecord>>,
 }
 
-/// Whom this device has seen under which account key.
-#[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
-pub(crate) struct SeenRecord {
+/// Somebody who is no contact, and the account key that this device has seen.
+#[derive(Clone, Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+struct SeenRecord {
     account_key: SignatureKey,
+    /// Account keys that signed for their successors.
+    former_keys: Vec<SignatureKey>,
     /// Where it was seen first.
     group: GroupId,
 }
@@ -35,7 +40,7 @@ impl Book {
         let users: Vec<IdentifierUri> = vault.get(CONTACTS)?.unwrap_or_default();
         let mut book = Self::default();
         for user in users {
-            let name = contact_name(&sha256(user.as_str().as_bytes()));
+            let name = contact_name(&user_hash(&user));
             let record: ContactRecord =
                 vault.get(&name)?.ok_or(crate::error::VaultError::Format)?;
             book.contacts.insert(user, record);
@@ -75,7 +80,7 @@ impl Core {
         let known = book.get(user).ok_or(ClientError::NotConnected)?;
         let mut contact = known.duplicate()?;
         let value = change(&mut contact)?;
-        batch.put(contact_name(&sha256(user.as_str().as_bytes())), &contact)?;
+        batch.put(contact_name(&user_hash(user)), &contact)?;
         self.share_contact(batch, &contact)?;
         self.vault.commit(batch)?;
         book.contacts.insert(user.clone(), contact);
@@ -85,7 +90,7 @@ impl Core {
     /// Puts a contact in place of what was known of that user.
     pub(crate) fn put_contact(&self, batch: &mut Batch, contact: ContactRecord) -> Result<()> {
         self.share_contact(batch, &contact)?;
-        self.put_contact_as_heard(batch, contact)
+        self.keep_contact(&mut self.book(), batch, contact)
     }
 
     /// The same for what another device of this user has said.
@@ -95,8 +100,26 @@ impl Core {
         contact: ContactRecord,
     ) -> Result<()> {
         let mut book = self.book();
+        let known = book.get(&contact.user);
+        let is_behind = known.is_some_and(|known| known.generation > contact.generation);
+        let contact = contact.merged(known)?;
+        if is_behind {
+            self.share_contact(batch, &contact)?;
+        }
+        self.keep_contact(&mut book, batch, contact)?;
+        drop(book);
+        self.people_moved();
+        Ok(())
+    }
+
+    fn keep_contact(
+        &self,
+        book: &mut Book,
+        batch: &mut Batch,
+        contact: ContactRecord,
+    ) -> Result<()> {
         let user = contact.user.clone();
-        batch.put(contact_name(&sha256(user.as_str().as_bytes())), &contact)?;
+        batch.put(contact_name(&user_hash(&user)), &contact)?;
         let mut users: Vec<IdentifierUri> = book.contacts.keys().cloned().collect();
         if !book.contacts.contains_key(&user) {
             users.push(user.clone());
@@ -150,6 +173,9 @@ impl Core {
             }
         } else {
             match self.seen(&identity.user)? {
+                Some(seen) if seen.former_keys.contains(&identity.account_key) => {
+                    Standing::Outdated
+                }
                 Some(seen) if seen.account_key != identity.account_key => Standing::Conflict,
                 Some(seen) if seen.group != group => Standing::Known,
                 _ => Standing::Claimed,
@@ -159,8 +185,34 @@ impl Core {
     }
 
     fn seen(&self, user: &IdentifierUri) -> Result<Option<SeenRecord>> {
-        let name = seen_name(&sha256(user.as_str().as_bytes()));
-        Ok(self.vault.get(&name)?)
+        let mut book = self.book();
+        if let Some(seen) = book.seen.get(user) {
+            return Ok(seen.clone());
+        }
+        let seen: Option<SeenRecord> = self.vault.get(&seen_name(&user_hash(user)))?;
+        book.seen.insert(user.clone(), seen.clone());
+        Ok(seen)
+    }
+
+    fn put_seen(&self, batch: &mut Batch, user: &IdentifierUri, seen: SeenRecord) -> Result<()> {
+        batch.put(seen_name(&user_hash(user)), &seen)?;
+        self.book().seen.insert(user.clone(), Some(seen));
+        Ok(())
+    }
+
+    /// Somebody who is no contact names a successor of its account key: says whether this device
+    /// knew the former one.
+    pub(crate) fn follow_seen(&self, batch: &mut Batch, change: &AccountKeyChange) -> Result<bool> {
+        let Some(mut seen) = self.seen(&change.user)? else {
+            return Ok(false);
+        };
+        if seen.account_key != change.old_key || check_account_key_change(change).is_err() {
+            return Ok(false);
+        }
+        seen.former_keys.push(change.old_key.clone());
+        seen.account_key = change.new_key.clone();
+        self.put_seen(batch, &change.user, seen)?;
+        Ok(true)
     }
 
     /// Remembers under which account key somebody was seen first.
@@ -174,9 +226,10 @@ impl Core {
         if self.seen(user)?.is_none() {
             let seen = SeenRecord {
                 account_key: account_key.clone(),
+                former_keys: Vec::new(),
                 group,
             };
-            batch.put(seen_name(&sha256(user.as_str().as_bytes())), &seen)?;
+            self.put_seen(batch, user, seen)?;
         }
         Ok(())
     }

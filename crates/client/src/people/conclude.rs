@@ -33,7 +33,10 @@ impl Core {
             true => self.sweep(group, step)?,
             false => Vec::new(),
         };
-        self.share_group(&mut step.batch, group)?;
+        let joined = Event::Joined { group: id };
+        if step.events.contains(&joined) {
+            self.share_group(&mut step.batch, group)?;
+        }
         let control = step.control.take();
         if let Some(Control::Said {
             sender,
@@ -44,6 +47,14 @@ impl Core {
             && self.is_sibling(sender)
         {
             self.keep_heard(&mut step.batch, message.as_slice())?;
+        }
+        if let Some(change) = stranger_key_change(&control)
+            && self.book().get(&change.user).is_none()
+            && self.follow_seen(&mut step.batch, change)?
+        {
+            step.events.push(Event::AccountKeyChanged {
+                user: change.user.clone(),
+            });
         }
         let Some((user, control)) = self.affected(id, control, turned) else {
             return Ok(self.vault.commit(&step.batch)?);
@@ -170,13 +181,24 @@ impl Core {
     }
 }
 
+/// A statement about its own account key by whoever it is about.
+fn stranger_key_change(control: &Option<Control>) -> Option<&AccountKeyChange> {
+    let Some(Control::Said {
+        sender,
+        own: false,
+        content: MemberContent::AccountKeyChange(change),
+    }) = control
+    else {
+        return None;
+    };
+    let identity = sender.identity.as_ref()?;
+    let keys = [&change.old_key, &change.new_key];
+    (identity.user == change.user && keys.contains(&&identity.account_key)).then_some(change)
+}
+
 /// Whether a member is a contact of this user, under an account key that is or was its own.
 fn said_by(contact: &ContactRecord, sender: &Person) -> bool {
-    let identity = sender.identity.as_ref();
-    contact.is_connected()
-        && identity.is_some_and(|identity| {
-            identity.user == contact.user && contact.has_had(&identity.account_key)
-        })
+    contact.is_connected() && contact.is(sender)
 }
 
 /// The connection stands while both are in its group.
@@ -190,11 +212,7 @@ fn follow_roster(
         return;
     };
     let inside = matches!(status, GroupStatus::Active);
-    let there = people.iter().any(|person| {
-        person.identity.as_ref().is_some_and(|identity| {
-            identity.user == contact.user && contact.has_had(&identity.account_key)
-        })
-    });
+    let there = people.iter().any(|person| contact.is(person));
     let mut users = people.iter().map(|person| &person.user_pseudonym);
     let first = users.next();
     let alone = first.is_some() && users.all(|user| Some(user) == first);

@@ -24,6 +24,8 @@ use sordino_wire::{
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 const DAY_S: u64 = 86_400;
+/// How many ids are tried for one group.
+const GROUPS: u32 = 3;
 
 /// A request of this device, as it was sealed.
 #[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
@@ -79,6 +81,7 @@ impl Core {
         let mut contact = ContactRecord::new(user, entry.account_key, ContactState::Asked);
         contact.group = Some(GroupId(self.entropy.array()));
         contact.request_id = Some(Digest(self.entropy.array()));
+        contact.asker = Some(self.device().credential().client.clone());
         if let Some(former) = self.book().get(&contact.user) {
             contact.follow(former);
         }
@@ -94,7 +97,10 @@ impl Core {
 
     /// Does what is missing of an attempt to connect.
     pub(crate) async fn keep_asking(&self, user: &IdentifierUri) -> Result<()> {
-        let place = {
+        // The caller and the background task would each make the group.
+        let turn = self.connection_turn(user);
+        let _turn = turn.lock().await;
+        let mut place = {
             let book = self.book();
             let contact = book.get(user).ok_or(ClientError::NotConnected)?;
             match (contact.state, contact.group) {
@@ -104,14 +110,13 @@ impl Core {
         };
         let name = asking_name(&user_hash(user));
         let Some(asking) = self.vault.get::<AskingRecord>(&name)? else {
-            // Another device of this user asks.
-            return Ok(());
+            return self.take_over_asking(user).await;
         };
         match self.status(place).await {
             Ok(GroupStatus::Active) => {}
             Ok(_) => return Ok(()),
             Err(ClientError::NotInGroup) => {
-                self.make_connection_group(user, place).await?;
+                place = self.make_connection_group(user, place).await?;
             }
             Err(error) => return Err(error),
         }
@@ -122,19 +127,57 @@ impl Core {
         self.send_request(user, asking).await
     }
 
-    async fn make_connection_group(&self, user: &IdentifierUri, place: GroupId) -> Result<()> {
-        match self.create_at(place, GroupSettings::connection()).await {
-            Err(ClientError::Refused(Reject::GroupIdTaken)) => {
-                // It was made, and the keys to it were lost with a crash before they were kept.
-                let fresh = GroupId(self.entropy.array());
-                self.change_contact(&mut Batch::default(), user, |contact| {
-                    contact.group = Some(fresh);
-                    Ok(())
-                })?;
-                Err(ClientError::Contended)
-            }
-            outcome => outcome,
+    /// Another device of this user asks. Where that one was removed, the first of those that are left
+    /// goes on in its place, with a request of its own.
+    async fn take_over_asking(&self, user: &IdentifierUri) -> Result<()> {
+        let asker = self.book().get(user).and_then(|known| known.asker.clone());
+        let own = self.device().credential().client.clone();
+        let devices = self.known_devices()?;
+        let orphaned = asker.is_none_or(|asker| !devices.contains(&asker));
+        if !orphaned || devices.iter().min() != Some(&own) {
+            return Ok(());
         }
+        let entry = self.look_up_user(user).await?;
+        if entry.account_key != self.pinned(user)? {
+            return Err(ClientError::IdentityMismatch);
+        }
+        let asking = AskingRecord {
+            format: FORMAT,
+            connection_key: entry.connection_key.hpke_key,
+            sealed: None,
+        };
+        let mut batch = Batch::default();
+        batch.put(asking_name(&user_hash(user)), &asking)?;
+        let request_id = Digest(self.entropy.array());
+        self.change_contact(&mut batch, user, |contact| {
+            contact.asker = Some(own);
+            contact.request_id = Some(request_id);
+            Ok(())
+        })?;
+        self.people_moved();
+        Ok(())
+    }
+
+    /// Makes the connection group; returns its id, which is another one where a crash took the
+    /// keys to the first before they were kept.
+    async fn make_connection_group(
+        &self,
+        user: &IdentifierUri,
+        mut place: GroupId,
+    ) -> Result<GroupId> {
+        for _ in 0..GROUPS {
+            match self.create_at(place, GroupSettings::connection()).await {
+                Err(ClientError::Refused(Reject::GroupIdTaken)) => {
+                    place = GroupId(self.entropy.array());
+                    self.change_contact(&mut Batch::default(), user, |contact| {
+                        contact.group = Some(place);
+                        Ok(())
+                    })?;
+                }
+                outcome => return outcome.map(|()| place),
+            }
+        }
+        Err(ClientError::Contended)
     }
 
     /// Whether there is no request yet, or one that opens nothing any more.

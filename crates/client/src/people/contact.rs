@@ -6,6 +6,7 @@
 use crate::core::Core;
 use crate::engine::state::{GroupKind, Partner};
 use crate::error::Result;
+use crate::events::Person;
 use crate::group::Group;
 use sordino_crypto::account_fingerprint;
 use sordino_wire::{ContactKeys, Digest, GroupId, IdentifierUri, SignatureKey, encode, exact};
@@ -64,6 +65,8 @@ pub(crate) struct ContactRecord {
     pub(crate) group: Option<GroupId>,
     /// The request that opened it, whichever side sent it.
     pub(crate) request_id: Option<Digest>,
+    /// Which device of this user asks, where one does.
+    pub(crate) asker: Option<IdentifierUri>,
     /// `generation_c`.
     pub(crate) generation: u32,
     /// What the contact gave.
@@ -95,6 +98,7 @@ impl ContactRecord {
             state,
             group: None,
             request_id: None,
+            asker: None,
             generation: 0,
             theirs: None,
             given: None,
@@ -113,6 +117,30 @@ impl ContactRecord {
             .extend(former.group.filter(|group| self.group != Some(*group)));
     }
 
+    /// What this device knows beside what another device of the user has said. A block counts on
+    /// whatever device it was given: it is the one thing that moves `generation_c`.
+    pub(crate) fn merged(mut self, own: Option<&Self>) -> Result<Self> {
+        let Some(own) = own else {
+            return Ok(self);
+        };
+        if own.generation > self.generation {
+            return own.duplicate();
+        }
+        let same_group = self.group == own.group;
+        if same_group && self.is_connected() && self.theirs.is_none() {
+            self.theirs = own.duplicate()?.theirs;
+        }
+        // Groups that are left behind, and who is to go, are each device's own affair.
+        self.evict.clear();
+        self.over.clear();
+        self.over.extend(&own.over);
+        match same_group {
+            true => self.evict.extend(own.evict.iter().cloned()),
+            false => self.over.extend(own.group),
+        }
+        Ok(self)
+    }
+
     /// A second copy, to be changed and kept in place of this one.
     pub(crate) fn duplicate(&self) -> Result<Self> {
         Ok(exact(&Zeroizing::new(encode(self)?))?)
@@ -125,6 +153,13 @@ impl ContactRecord {
     /// Whether an account key is this person's, now or formerly.
     pub(crate) fn has_had(&self, account_key: &SignatureKey) -> bool {
         self.account_key == *account_key || self.former_keys.contains(account_key)
+    }
+
+    /// Whether a member is this person, under an account key that is or was its own.
+    pub(crate) fn is(&self, person: &Person) -> bool {
+        person.identity.as_ref().is_some_and(|identity| {
+            identity.user == self.user && self.has_had(&identity.account_key)
+        })
     }
 
     /// What the connection group takes from whom.

@@ -5,8 +5,9 @@
 //! found to be the contact's.
 
 use crate::core::Core;
+use crate::devices::facts::{Fact, FactKey};
 use crate::engine::plan::check_entry;
-use crate::error::{ClientError, Result};
+use crate::error::{ClientError, GroupStatus, Result};
 use crate::key_packages::pseudonym_of;
 use crate::people::connect::user_hash;
 use crate::records::{FORMAT, fetched_name, fetching_name};
@@ -42,8 +43,8 @@ struct FetchingRecord {
     since_s: u64,
 }
 
-/// A set that waits to be used.
-#[derive(Debug, TlsSerialize, TlsSize, TlsDeserializeBytes)]
+/// A set that waits to be used, by whichever device of the user is first.
+#[derive(Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub(crate) struct FetchedRecord {
     format: u8,
     entries: Vec<SetEntry>,
@@ -84,15 +85,19 @@ impl Core {
             if let Some(mut fetched) = self.vault.get::<FetchedRecord>(&name)? {
                 let free = fetched.used.is_none_or(|used| used == group);
                 if free && fetched.is_alive(self.now_s()) {
-                    let Ok(entries) = self.check_set(user, &fetched.entries) else {
+                    let mut checked = self.check_set(user, &fetched.entries);
+                    if checked.is_err() {
+                        // There may be another account key, of which the connection tells.
+                        self.hear_contact(user).await?;
+                        checked = self.check_set(user, &fetched.entries);
+                    }
+                    let Ok(entries) = checked else {
                         self.forget_set(user)?;
                         self.tell_unusable(user);
                         return Ok(Taken::Unusable);
                     };
                     fetched.used = Some(group);
-                    let mut batch = Batch::default();
-                    batch.put(name, &fetched)?;
-                    self.vault.commit(&batch)?;
+                    self.put_fetched(&mut Batch::default(), user, Some(fetched))?;
                     return Ok(Taken::Usable(entries));
                 }
                 self.forget_set(user)?;
@@ -104,13 +109,61 @@ impl Core {
         Ok(Taken::Empty)
     }
 
+    /// Reads what a contact has said in the group that both share.
+    pub(crate) async fn hear_contact(&self, user: &IdentifierUri) -> Result<()> {
+        let group = self.book().get(user).and_then(|contact| contact.group);
+        match group {
+            Some(group) if matches!(self.status(group).await, Ok(GroupStatus::Active)) => {
+                self.catch_up(group).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Drops the set that was fetched; another one is fetched at a random moment.
     pub(crate) fn forget_set(&self, user: &IdentifierUri) -> Result<()> {
-        let mut batch = Batch::default();
-        batch.delete(fetched_name(&user_hash(user)));
-        self.vault.commit(&batch)?;
+        self.put_fetched(&mut Batch::default(), user, None)?;
         self.fetch_again(user);
         Ok(())
+    }
+
+    /// Keeps what there is of a contact's sets, and tells the other devices.
+    fn put_fetched(
+        &self,
+        batch: &mut Batch,
+        user: &IdentifierUri,
+        fetched: Option<FetchedRecord>,
+    ) -> Result<()> {
+        let name = fetched_name(&user_hash(user));
+        match &fetched {
+            Some(fetched) => batch.put(name, fetched)?,
+            None => batch.delete(name),
+        }
+        self.share(
+            batch,
+            FactKey::Fetched(user.clone()),
+            &Fact::Fetched(fetched),
+        )?;
+        Ok(self.vault.commit(batch)?)
+    }
+
+    /// What another device has fetched or used.
+    pub(crate) fn hear_fetched(
+        &self,
+        batch: &mut Batch,
+        user: &IdentifierUri,
+        fetched: Option<&FetchedRecord>,
+    ) -> Result<()> {
+        let name = fetched_name(&user_hash(user));
+        match fetched {
+            Some(fetched) => batch.put(name, fetched)?,
+            None => {
+                batch.delete(name);
+                // Whoever has used it fetches the next one; this device sees to it if it does not.
+                self.fetch_later(user);
+            }
+        }
+        Ok(self.vault.commit(batch)?)
     }
 
     async fn fetch(&self, user: &IdentifierUri) -> Result<bool> {
@@ -162,11 +215,9 @@ impl Core {
             entries: set.entries.into_vec(),
             used: None,
         };
-        let hash = user_hash(user);
         let mut batch = Batch::default();
-        batch.put(fetched_name(&hash), &fetched)?;
-        batch.delete(fetching_name(&hash));
-        Ok(self.vault.commit(&batch)?)
+        batch.delete(fetching_name(&user_hash(user)));
+        self.put_fetched(&mut batch, user, Some(fetched))
     }
 
     /// Opens a set and finds that it is the contact's, whole, and usable here.

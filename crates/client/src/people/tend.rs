@@ -11,13 +11,28 @@ use crate::people::contact::{ContactRecord, ContactState};
 use crate::vault::Batch;
 use sordino_wire::{ContactKeys, GroupId, IdentifierUri, MemberContent};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// When something of one contact is due: in memory, drawn anew after a start.
 #[derive(Default)]
 pub(crate) struct Schedule {
     times: Mutex<HashMap<IdentifierUri, Times>>,
-    turns: Mutex<HashMap<IdentifierUri, Arc<tokio::sync::Mutex<()>>>>,
+    fetch_turns: Turns,
+    connection_turns: Turns,
+    /// When it is looked again for requests that were answered elsewhere.
+    prune_s: AtomicU64,
+}
+
+/// Whose turn it is to do something about one person.
+#[derive(Default)]
+struct Turns(Mutex<HashMap<IdentifierUri, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, user: &IdentifierUri) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(user.clone()).or_default())
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -27,6 +42,16 @@ struct Times {
 }
 
 impl Schedule {
+    /// Says yes once per pause.
+    pub(crate) fn prune_is_due(&self, now_s: u64, pause_s: u64) -> bool {
+        let due = self.prune_s.load(Ordering::Relaxed) <= now_s;
+        if due {
+            let next_s = now_s.saturating_add(pause_s);
+            self.prune_s.store(next_s, Ordering::Relaxed);
+        }
+        due
+    }
+
     fn with<T>(&self, user: &IdentifierUri, change: impl FnOnce(&mut Times) -> T) -> T {
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         change(times.entry(user.clone()).or_default())
@@ -62,8 +87,9 @@ impl Core {
                 first_error.get_or_insert(error);
             }
         };
-        note(self.confirm_requests().await);
         note(self.settle_requests().await);
+        note(self.prune_requests().await);
+        note(self.confirm_requests().await);
         note(self.tend_devices().await);
         for due in self.due()? {
             note(self.tend_contact(&due).await);
@@ -202,11 +228,24 @@ impl Core {
             .with(user, |times| times.fetch_s = Some(due_s));
     }
 
+    /// A set of a contact is fetched, unless another device of this user is quicker.
+    pub(crate) fn fetch_later(&self, user: &IdentifierUri) {
+        let longest_s = self.delays.fetch_s;
+        let due_s = self
+            .later_s(longest_s.saturating_mul(4))
+            .saturating_add(longest_s);
+        self.schedule
+            .with(user, |times| times.fetch_s = Some(due_s));
+    }
+
     /// Whose turn it is to fetch from a contact's pool.
     pub(crate) fn fetch_turn(&self, user: &IdentifierUri) -> Arc<tokio::sync::Mutex<()>> {
-        let turns = self.schedule.turns.lock();
-        let mut turns = turns.unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry(user.clone()).or_default())
+        self.schedule.fetch_turns.of(user)
+    }
+
+    /// Whose turn it is to ask a person, or to come into the person's group.
+    pub(crate) fn connection_turn(&self, user: &IdentifierUri) -> Arc<tokio::sync::Mutex<()>> {
+        self.schedule.connection_turns.of(user)
     }
 
     /// All pools are looked after before long: there is a device more, or one less.
@@ -221,7 +260,8 @@ impl Core {
         }
     }
 
-    fn later_s(&self, longest_s: u64) -> u64 {
+    /// A random time from now on.
+    pub(crate) fn later_s(&self, longest_s: u64) -> u64 {
         let delay_s = self.entropy.below(longest_s.saturating_add(1));
         self.now_s().saturating_add(delay_s)
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sordino_crypto::*;
 
 const TODAY: u32 = 20_700;
-const SPACES: [(Space, u8); 15] = [
+const SPACES: [(Space, u8); 19] = [
     (Space::Head, 1),
     (Space::Tree, 2),
     (Space::Delta, 3),
@@ -21,6 +21,10 @@ const SPACES: [(Space, u8); 15] = [
     (Space::InboxLog, 13),
     (Space::Inbox, 14),
     (Space::Meta, 15),
+    (Space::Account, 16),
+    (Space::Waiting, 17),
+    (Space::RequestLog, 18),
+    (Space::Invitation, 19),
 ];
 
 fn address(space: Space) -> Address {

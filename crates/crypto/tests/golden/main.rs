@@ -9,7 +9,7 @@
     clippy::indexing_slicing
 )]
 
-mod account;
+mod accounts;
 mod at_rest;
 mod connection;
 mod delivery;
@@ -24,15 +24,17 @@ use std::path::PathBuf;
 
 type Topic = (&'static str, fn() -> Value);
 
-const TOPICS: [Topic; 14] = [
+const TOPICS: [Topic; 16] = [
+    ("account", accounts::account),
+    ("account_row", accounts::account_row),
+    ("admission", accounts::admission),
+    ("connection", connection::connection),
+    ("key_package_set", key_package_set::key_package_set),
+    ("link", link::link),
     ("labels", people::labels),
     ("pseudonyms", people::pseudonyms),
     ("credential", people::credential),
     ("identity", people::identity),
-    ("account", account::account),
-    ("connection", connection::connection),
-    ("key_package_set", key_package_set::key_package_set),
-    ("link", link::link),
     ("generation", group::generation),
     ("key_object", group::key_object),
     ("sealing", at_rest::sealing),

@@ -7,12 +7,12 @@
 
 use crate::HubShared;
 use crate::outcome::{Expectation, Fault, Refusal, StoreKey};
-use crate::records::{Records, version_of};
 use crate::reseal::Writer;
 use crate::state::{
     GroupState, Head, ParkedQuestion, ParkingPlace, Previous, Tombstone, Unconfirmed,
 };
 use sordino_crypto::{Address, HeadKey, LayerKey, PreviousKey, Space, open_layer, unpad};
+use sordino_effects::{Records, version_of};
 use sordino_rules::Members;
 use sordino_wire::limits::MAX_PARKED_KEY_REQUESTS;
 use sordino_wire::{DeliveryEvent, IdentifierUri, KeyQuestion, List, Salt, exact};

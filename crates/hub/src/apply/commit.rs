@@ -12,11 +12,11 @@ use super::welcome::deliver_welcome;
 use crate::admit::Admitted;
 use crate::authenticate::Who;
 use crate::outcome::{Fault, Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::{ChainItem, EpochKey, GroupState, Head};
 use crate::{Env, HubShared};
 use sordino_crypto::{EarKey, SenderKey, keys_hash};
+use sordino_effects::Records;
 use sordino_rules::{Operation, RequiredAuth};
 use sordino_wire::limits::{GENERATION_MAX_DAYS, MAX_CHAIN_COMMITS};
 use sordino_wire::{

@@ -3,10 +3,10 @@
 use super::attend::attend_alone;
 use crate::admit::Admitted;
 use crate::outcome::{Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::GroupState;
 use crate::{Env, HubShared};
+use sordino_effects::Records;
 use sordino_wire::{DeliveredReport, DeliveryEvent, IdentifierUri, ReportCommit};
 
 /// "These keys open the state for me too."

@@ -8,7 +8,6 @@ use super::store_state::write_records;
 use crate::admit::Admitted;
 use crate::authenticate::{Who, require_epoch, signer_in};
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::{
     EpochKey, HEAD_FORMAT, Head, Manifest, MlsState, ReadOnlyStorage, RosterRecord, activity_of,
@@ -18,6 +17,7 @@ use openmls::group::{ProposalStore, PublicGroup};
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::RatchetTreeIn;
 use sordino_crypto::{EarKey, Space};
+use sordino_effects::Records;
 use sordino_rules::{check_group_context, check_policy, check_tree};
 use sordino_wire::{
     Bytes, CreateGroup, IdentityEntry, IdentityRule, List, PartialGroupInfo, PolicySummary, Reject,

@@ -6,12 +6,12 @@ use super::attend::attend;
 use super::send::check_not_frozen;
 use crate::admit::Admitted;
 use crate::outcome::{Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::GroupState;
 use crate::unseal::open_group;
 use crate::{Env, HubShared};
 use sordino_crypto::verify_struct;
+use sordino_effects::Records;
 use sordino_rules::allows;
 use sordino_wire::{
     Capability, DeliveryEvent, IdentifierUri, Reinitialise, Reject, SuccessorPointerTbs,

@@ -8,10 +8,10 @@ use super::attend::{close_window, other_sealings, read_previous, remember_place}
 use super::commit::{Committing, delivered};
 use super::store_state::{retire_generation, sealing, write_snapshot};
 use crate::outcome::{Expectation, Fault, Refusal, StoreKey};
-use crate::records::Records;
 use crate::reseal::Writer;
 use crate::state::{ChainItem, GroupState, HEAD_FORMAT, Head, Previous, Tombstone, Unconfirmed};
 use sordino_crypto::{EarKey, PreviousKey, Space};
+use sordino_effects::Records;
 use sordino_wire::limits::MAX_CHAIN_COMMITS;
 use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, encode, exact};
 

@@ -5,10 +5,10 @@
 
 use super::stream::check_wait;
 use crate::outcome::{Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, read_page, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
 use sordino_crypto::{Address, Space, inbox_id, seal_inbox_delivery, sha256};
+use sordino_effects::{Records, address, read_page, version_of};
 use sordino_wire::limits::{
     MAX_INBOX_DAYS, MAX_INBOX_DELIVERIES, MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES,
 };
@@ -24,9 +24,13 @@ struct InboxRecord {
     hpke_key: HpkeKey,
     last_day: u32,
     room: u8,
-    /// Present where deposits may come, and nothing else.
-    deposit_hash: Option<Digest>,
+    /// What the secret of whoever deposits hashes to. It is always there, so that the kinds of
+    /// inboxes have one size.
+    deposit_hash: Digest,
 }
+
+/// Stands where no deposits may come: nobody knows what hashes to it.
+const NO_DEPOSITS: Digest = Digest([0; 32]);
 
 /// Opens an inbox; the same request again changes nothing.
 pub(crate) fn open(
@@ -52,6 +56,7 @@ pub(crate) fn open_in(
         last_day,
         deposit_hash,
     } = request.clone();
+    let deposit_hash = deposit_hash.unwrap_or(NO_DEPOSITS);
     let today = writer.today();
     if last_day < today || last_day > today.saturating_add(MAX_INBOX_DAYS) {
         return Err(Reject::InboxUnavailable { index: 0 }.into());
@@ -93,7 +98,7 @@ pub(crate) fn deliver_all(
             return Err(refused.into());
         }
         seen.push(to.inbox_id);
-        deliver(writer, records, to, delivery, None, refused)?;
+        deliver(writer, records, to, delivery, NO_DEPOSITS, refused)?;
     }
     Ok(())
 }
@@ -117,7 +122,7 @@ pub(crate) fn deposit(
         records,
         &request.inbox,
         &delivery,
-        Some(hash),
+        hash,
         refused,
     )?;
     Ok(writer.finish(None, outcome(0, 0))?)
@@ -128,7 +133,7 @@ fn deliver(
     records: &dyn Records,
     to: &InboxAddress,
     delivery: &InboxDelivery,
-    deposit_hash: Option<Digest>,
+    deposit_hash: Digest,
     refused: Reject,
 ) -> Result<(), Refusal> {
     let today = writer.today();

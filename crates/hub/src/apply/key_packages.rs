@@ -6,11 +6,10 @@
 
 use super::pool::{Pool, PoolSet, StoredEntry};
 use crate::outcome::{Effects, Expectation, Fault, Put, Refusal, Step};
-use crate::records::{Records, address, open_record, seal_record};
 use crate::reseal::{Writer, outcome};
 use crate::{Env, HubShared};
 use sordino_crypto::{Address, ContactToken, PadClass, Space, sha256};
-use sordino_effects::{Remembered, ReplaySlot};
+use sordino_effects::{Records, Remembered, ReplaySlot, address, open_record, seal_record};
 use sordino_wire::limits::{MAX_SET_DAYS, MAX_SET_DEVICES, POOL_IDLE_DAYS};
 use sordino_wire::{
     Digest, DropKeyPackages, FetchKeyPackages, FetchedSet, InspectKeyPackages, List,

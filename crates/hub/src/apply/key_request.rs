@@ -7,12 +7,12 @@ use super::attend::park;
 use super::inbox;
 use crate::admit::Admitted;
 use crate::outcome::{Expectation, Fault, Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::{OpenedHead, Tombstone};
 use crate::unseal::{AtHead, open_place};
 use crate::{Env, HubShared};
 use sordino_crypto::{HeadKey, sha256, verify_struct};
+use sordino_effects::Records;
 use sordino_wire::limits::MAX_PARKED_KEY_REQUESTS;
 use sordino_wire::{
     AnswerKeyRequest, DeliveryEvent, GroupId, InboxDelivery, KeyQuestion, KeyQuestionTbs,

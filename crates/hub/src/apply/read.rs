@@ -7,13 +7,13 @@ use crate::HubShared;
 use crate::admit::Admitted;
 use crate::authenticate::{Who, signer_in};
 use crate::outcome::{Fault, Put, Refusal, Step};
-use crate::records::{Records, address, open_record, seal_record};
 use crate::reseal::Writer;
 use crate::state::{GroupState, HEAD_FORMAT, Head, JoinerPointer, MlsState, Pending};
 use crate::unseal::Reader;
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::LeafNodeIndex;
 use sordino_crypto::{DeliveryKey, EarKey, LayerKey, PadClass, Space, stream_id};
+use sordino_effects::{Records, address, open_record, seal_record};
 use sordino_wire::{
     Bytes, DeliveredProposal, ExternalCommitInformation, List, Membership, Position, Reject,
     ResponseBody, Secret32, WelcomeInformationRequest, encode, exact,

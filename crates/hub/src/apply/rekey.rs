@@ -10,7 +10,6 @@ use super::store_state::{sealing, write_snapshot};
 use crate::admit::Admitted;
 use crate::authenticate::{Who, require_epoch, signer_in};
 use crate::outcome::{Expectation, Fault, Refusal, Step};
-use crate::records::{Records, version_of};
 use crate::reseal::{Writer, outcome};
 use crate::state::{
     ChainItem, EpochKey, GroupState, Head, OpenedHead, Previous, ReadOnlyStorage, Rekeyed,
@@ -19,6 +18,7 @@ use crate::state::{
 use crate::unseal::{AtHead, guard_key, open_place, open_rest};
 use crate::{Env, HubShared};
 use sordino_crypto::{EarKey, PreviousKey, Space};
+use sordino_effects::{Records, version_of};
 use sordino_wire::limits::MAX_REKEYS;
 use sordino_wire::{
     CommitIntent, DeliveredCommit, DeliveryEvent, GenerationStep, GroupId, IdentifierUri, List,

@@ -6,11 +6,11 @@
 use super::attend::attend_alone;
 use crate::admit::Admitted;
 use crate::outcome::{Refusal, Step};
-use crate::records::Records;
 use crate::reseal::{Writer, outcome};
 use crate::state::{GroupState, Head, OpenedHead};
 use crate::{Env, HubShared};
 use openmls::framing::{ContentType, MlsMessageBodyIn, MlsMessageIn};
+use sordino_effects::Records;
 use sordino_rules::allows;
 use sordino_wire::{
     Capability, DeliveryEvent, IdentifierUri, MessageBytes, Reject, SendAsLeaf, SendMessage,

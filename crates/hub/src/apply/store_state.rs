@@ -4,12 +4,12 @@
 //! only ones of the generation that are left.
 
 use crate::outcome::{Fault, Put, Refusal, StoreKey};
-use crate::records::Records;
 use crate::reseal::Writer;
 use crate::state::{
     DeltaRecord, GroupState, Head, KeptSnapshot, Manifest, MlsState, RosterRecord, StoreKeys,
 };
 use sordino_crypto::{EarKey, Space};
+use sordino_effects::Records;
 use sordino_wire::limits::{MAX_DELTAS, MAX_KEPT_SNAPSHOTS};
 use sordino_wire::{List, Salt};
 use std::collections::BTreeSet;

@@ -4,8 +4,8 @@
 
 use crate::HubShared;
 use crate::outcome::{Fault, Refusal, Step};
-use crate::records::{Records, read_page};
 use sordino_crypto::Space;
+use sordino_effects::{Records, read_page};
 use sordino_wire::limits::{MAX_STREAM_ENTRIES, MAX_STREAM_PAGE_BYTES, MAX_STREAM_WAIT_S};
 use sordino_wire::{List, ReadStreams, Reject, ResponseBody, StreamPages};
 

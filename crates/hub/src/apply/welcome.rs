@@ -6,11 +6,11 @@
 use super::inbox;
 use super::merge::Merged;
 use crate::outcome::{Expectation, Put, Refusal};
-use crate::records::Records;
 use crate::reseal::Writer;
 use crate::state::{Pending, PendingKind};
 use openmls::framing::{MlsMessageBodyIn, MlsMessageIn};
 use sordino_crypto::Space;
+use sordino_effects::Records;
 use sordino_wire::{CredentialRule, InboxAddress, InboxDelivery, Reject, WelcomeBundle};
 use tls_codec::DeserializeBytes as _;
 

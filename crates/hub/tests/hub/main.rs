@@ -9,6 +9,9 @@
     reason = "test code fails loudly, in helpers too"
 )]
 
+#[path = "../vectors/load.rs"]
+#[allow(dead_code, reason = "the other vectors are read elsewhere")]
+mod load;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -17,6 +20,7 @@ mod ex_member;
 mod keeping;
 mod key_packages;
 mod leaves;
+mod life;
 mod operations;
 mod pool;
 mod property;
@@ -28,3 +32,4 @@ mod refused_commits;
 mod refused_sets;
 mod scene;
 mod sealings;
+mod vectors;

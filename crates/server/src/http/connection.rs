@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at, sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 
 /// For a request's head to arrive, and for TLS to be agreed on.
@@ -36,6 +37,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUFFER_BYTES: usize = 64 * 1024;
 /// A request's head in HTTP/2.
 const HEAD_BYTES: u32 = 16 * 1024;
+/// How long a peer may take nothing of an answer that waits for it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
 /// What a peer may send before it is read, per request and per connection.
@@ -175,6 +178,9 @@ async fn serve<I>(io: I, router: Router, slot: ConnectionSlot, mut stop: Stop)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let mut io = TimeoutStream::new(io);
+    io.set_write_timeout(Some(WRITE_TIMEOUT));
+    let io = Box::pin(io);
     let usage = Arc::clone(&slot.usage);
     let service = service_fn(|mut request: Request<Incoming>| {
         let under_way = slot.in_use();

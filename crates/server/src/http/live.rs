@@ -14,6 +14,7 @@
 use super::connection::ConnectionSlot;
 use super::problem::Problem;
 use crate::app::App;
+use crate::engine::NoAnswer;
 use crate::records::handles;
 use axum::body::Bytes;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -30,7 +31,7 @@ use sordino_wire::{
 use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 
 /// The largest `ReadStreams`, with room to spare.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;
@@ -38,6 +39,8 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to take a page.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// When to read again where there was too much to do.
+const OVERLOAD_PAUSE: Duration = Duration::from_millis(250);
 /// How long saying good-bye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -207,8 +210,11 @@ impl Live {
             engine, services, ..
         } = &*self.app;
         let step = engine.step(&services.hub, &request, Endpoint::Streams);
-        let step = step.await;
-        let (pages, logs) = match step.map_err(|_| End::Failed)? {
+        let step = match step.await {
+            Err(NoAnswer::Overloaded) => return self.wait_a_little().await,
+            step => step.map_err(|_| End::Failed)?,
+        };
+        let (pages, logs) = match step {
             Step::Answer(ResponseBody::Streams(pages)) => (pages, None),
             Step::Wait {
                 logs,
@@ -224,6 +230,7 @@ impl Live {
             // What came between the reading and the registration: look once more.
             return Ok(());
         }
+        let before = self.reads.clone();
         let shown = self.advance(&pages);
         let owed = std::mem::take(&mut self.owed);
         // Watched since before the reading, and read to the end: the watch tells when to go on.
@@ -232,9 +239,35 @@ impl Live {
         if shown.news || owed {
             let body = ResponseBody::Streams(pages);
             let bytes = DsResponse { body }.encode().map_err(|_| End::Failed)?;
-            return self.send(socket, Message::Binary(bytes.into())).await;
+            let size = bytes.len();
+            let Ok(bytes) = self.app.answers.hold(bytes) else {
+                // Others are slow to take theirs: let go of it, and read again when there is room.
+                (self.reads, self.due, self.owed) = (before, true, owed);
+                return self.wait_for_room(size).await;
+            };
+            // The socket makes a copy, which is there until it has been taken.
+            let held = bytes.clone();
+            let sent = self.send(socket, Message::Binary(bytes)).await;
+            drop(held);
+            return sent;
         }
         Ok(())
+    }
+
+    async fn wait_a_little(&self) -> Result<(), End> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            () = stop.stopped() => Err(End::Stopping),
+            () = sleep(OVERLOAD_PAUSE) => Ok(()),
+        }
+    }
+
+    async fn wait_for_room(&self, bytes: usize) -> Result<(), End> {
+        let mut stop = self.app.stop.clone();
+        tokio::select! {
+            () = stop.stopped() => Err(End::Stopping),
+            () = self.app.answers.room_for(bytes) => Ok(()),
+        }
     }
 
     /// What the hub is asked: all streams from where each is.

@@ -3,12 +3,14 @@
 //! Invariant: nothing about a group, stream or user is in a URL or header, and nothing of a
 //! request is in a log. Never sees what a body means: it hands bytes to the engine.
 
+mod answer;
 mod body;
 mod connection;
 mod guard;
 mod live;
 mod problem;
 
+pub(crate) use answer::AnswerMemory;
 pub(crate) use body::BodyMemory;
 pub(crate) use connection::{Acceptor, accept};
 pub(crate) use problem::Problem;
@@ -96,6 +98,7 @@ async fn operation<S: Service>(
     let bytes = received.bytes.clone();
     let answer = app.engine.answer(service, bytes, endpoint, &mut stop);
     let bytes = S::encode(answer.await.map_err(Problem::from)?)?;
+    let bytes = app.answers.hold(bytes)?;
     let octets = HeaderValue::from_static(media::OCTETS);
     Ok(([(CONTENT_TYPE, octets)], bytes).into_response())
 }

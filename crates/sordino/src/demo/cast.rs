@@ -1,10 +1,12 @@
 //! Owns the users of a demo and their devices.
 
 use super::DemoError;
+use super::table::Times;
 use sordino_client::{
-    Advice, Client, ClientConfig, ClientError, Delays, Group, GroupHandover, GroupId, HubAddress,
-    IdentifierUri, KeyPackageSet, NewDevice, assemble_set,
+    Advice, Client, ClientConfig, ClientError, ContactState, Delays, Group, GroupId, Handle,
+    HubAddress, IdentifierUri, Linking, RegisterWith,
 };
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,30 +37,38 @@ pub(crate) struct Cast {
     pub(crate) devices: Vec<Device>,
     /// The users' names.
     pub(crate) users: Vec<IdentifierUri>,
+    /// Conversations of two that serve as a room.
+    taken: tokio::sync::Mutex<BTreeSet<GroupId>>,
+    /// One connection is made at a time between the same two.
+    connecting: tokio::sync::Mutex<()>,
 }
 
 impl Cast {
-    /// Makes users; every second one links a second device.
+    /// Registers users; every second one links a second device.
     pub(crate) async fn make(
         users: usize,
         hub: &HubAddress,
         folder: &Path,
         seed: u64,
+        times: &Times,
     ) -> Result<Self, DemoError> {
         let mut cast = Self {
             devices: Vec::new(),
             users: Vec::new(),
+            taken: tokio::sync::Mutex::new(BTreeSet::new()),
+            connecting: tokio::sync::Mutex::new(()),
         };
         for user in 0..users {
-            let name = format!("mimi://{}/u/demo-person-{user}", hub.domain.as_str());
-            let uri = IdentifierUri::new(name).map_err(|_| failed("naming a user"))?;
+            let handle = Handle::new(format!("demo-person-{user}"));
+            let handle = handle.map_err(|_| failed("naming a user"))?;
             let first = config(folder, hub, user, 0, seed);
-            let client = client("making a user", Client::create_user(first, &uri).await)?;
+            let register = Client::register(first, &handle, RegisterWith::work());
+            let client = client("registering", times.timed("register", register).await)?;
             cast.enter(client.clone(), user);
-            cast.users.push(uri.clone());
+            cast.users.push(client.credential().user);
             if user % 2 == 1 {
                 let second = config(folder, hub, user, 1, seed);
-                let device = link(&client, second, &uri).await;
+                let device = times.timed("link device", link(&client, second)).await;
                 let device = device.map_err(|source| DemoError::Client {
                     what: "linking a device",
                     source,
@@ -67,6 +77,53 @@ impl Cast {
             }
         }
         Ok(cast)
+    }
+
+    /// The conversation of two users; they connect where they are not yet.
+    pub(crate) async fn connection(
+        &self,
+        times: &Times,
+        asker: usize,
+        asked: usize,
+    ) -> Result<Group, DemoError> {
+        let asker = self.first(asker)?;
+        let asked = self.first(asked)?;
+        let (one, other) = (asker.credential().user, asked.credential().user);
+        let _turn = self.connecting.lock().await;
+        if let Some(group) = connected(asker, &other).await {
+            return Ok(group);
+        }
+        let handle = other.as_str().rsplit('/').next().unwrap_or_default();
+        let handle = Handle::new(handle).map_err(|_| failed("naming a user"))?;
+        let connect = async {
+            persist_quietly(|| asker.connect(&handle)).await?;
+            persist_quietly(|| accept(asked, &one)).await?;
+            Ok(())
+        };
+        client("connecting", times.timed("connect", connect).await)?;
+        let start = Instant::now();
+        loop {
+            let both = (connected(asker, &other).await, connected(asked, &one).await);
+            if let (Some(group), Some(_)) = both {
+                return Ok(group);
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(DemoError::Restless("a connection".to_owned()));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Takes the conversation of two for a room, once.
+    pub(crate) async fn take(&self, conversation: GroupId) -> bool {
+        self.taken.lock().await.insert(conversation)
+    }
+
+    /// A user's first device.
+    pub(crate) fn first(&self, user: usize) -> Result<&Client, DemoError> {
+        let index = self.devices_of(user).first().copied();
+        let index = index.ok_or_else(|| failed("finding a device"))?;
+        Ok(&self.device(index)?.client)
     }
 
     fn enter(&mut self, client: Client, user: usize) {
@@ -96,24 +153,6 @@ impl Cast {
             source,
         })
     }
-
-    /// A key-package set of all devices of a user, for one contact.
-    pub(crate) async fn key_package_set(
-        &self,
-        user: usize,
-        contact: &IdentifierUri,
-    ) -> Result<KeyPackageSet, ClientError> {
-        let mut entries = Vec::new();
-        let mut slot = None;
-        for index in self.devices_of(user) {
-            let Some(device) = self.devices.get(index) else {
-                continue;
-            };
-            let slot = slot.get_or_insert_with(|| device.client.new_set_slot(contact));
-            entries.push(device.client.key_package_set_entry(slot).await?);
-        }
-        assemble_set(entries)
-    }
 }
 
 fn config(folder: &Path, hub: &HubAddress, user: usize, device: usize, seed: u64) -> ClientConfig {
@@ -128,22 +167,36 @@ fn config(folder: &Path, hub: &HubAddress, user: usize, device: usize, seed: u64
     let mut config = ClientConfig::new(vault, key, hub.clone());
     // Nobody has to wait for politeness on one machine.
     config.delays = Delays {
-        answer_s: 1,
-        confirm_s: 1,
-        remove_s: 1,
+        inspect_s: 2,
+        ..Delays::none()
     };
     config.retry_pause = Duration::from_millis(100);
     config
 }
 
-async fn link(
-    first: &Client,
-    config: ClientConfig,
-    user: &IdentifierUri,
-) -> Result<Client, ClientError> {
-    let device = NewDevice::new(config, user).await?;
-    let handover = first.link_device(device.link_request()).await?;
-    Ok(device.accept(handover).await?.0)
+async fn link(first: &Client, config: ClientConfig) -> Result<Client, ClientError> {
+    let linking = Linking::start(config).await?;
+    let code = linking.code().to_owned();
+    let (linked, device) = tokio::join!(first.link_device(&code), linking.finish());
+    linked?;
+    device
+}
+
+/// The conversation with a contact, if there is one.
+async fn connected(client: &Client, other: &IdentifierUri) -> Option<Group> {
+    let contact = client.contact(other).await.ok()?;
+    contact
+        .group
+        .filter(|_| contact.state == ContactState::Connected)
+}
+
+/// Accepts somebody's request, once it is there.
+async fn accept(client: &Client, asker: &IdentifierUri) -> Result<(), ClientError> {
+    let requests = client.connection_requests().await?;
+    let request = requests.iter().find(|request| request.from == *asker);
+    // It is on its way: the background task looks who it is.
+    let request = request.ok_or(ClientError::Unreachable)?;
+    client.accept(request.id).await.map(|_| ())
 }
 
 fn failed(what: &'static str) -> DemoError {
@@ -160,8 +213,16 @@ fn client<T>(what: &'static str, result: Result<T, ClientError>) -> Result<T, De
 /// Tries an operation as its errors advise, until it is done or nobody has patience any more.
 pub(crate) async fn persist<T, F>(
     what: &'static str,
-    mut operation: impl FnMut() -> F,
+    operation: impl FnMut() -> F,
 ) -> Result<T, DemoError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    let done = persist_quietly(operation).await;
+    done.map_err(|source| DemoError::Client { what, source })
+}
+
+async fn persist_quietly<T, F>(mut operation: impl FnMut() -> F) -> Result<T, ClientError>
 where
     F: Future<Output = Result<T, ClientError>>,
 {
@@ -173,19 +234,8 @@ where
         };
         let again = matches!(source.advice(), Advice::RetryAfter(_) | Advice::Wait);
         if !again || start.elapsed() > PATIENCE {
-            return Err(DemoError::Client { what, source });
+            return Err(source);
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// What a further device needs to come into a group by itself, with its sibling's consent.
-pub(crate) async fn join_as_sibling(
-    sibling: &Group,
-    device: &Client,
-    handover: &GroupHandover,
-) -> Result<Group, ClientError> {
-    let request = device.leaf_request(handover)?;
-    let grant = sibling.grant_leaf(&request).await?;
-    device.join_as_new_device(grant).await
 }

@@ -78,7 +78,7 @@ pub(crate) async fn play(
     bar.set_message("making users and devices");
     let address = address_of(hub)?;
     let users = usize::from(arguments.users);
-    let cast = Arc::new(Cast::make(users, &address, folder, arguments.seed).await?);
+    let cast = Arc::new(Cast::make(users, &address, folder, arguments.seed, &times).await?);
     bar.set_message("making groups");
     let mut rooms = open_rooms(arguments, &cast, &times, &mut lot).await?;
     needles.gather(&cast).await?;

@@ -1,11 +1,11 @@
 //! Owns what happens between the acts: groups are made, people come, go, are removed, come back.
 
 use super::DemoError;
-use super::cast::{Cast, join_as_sibling, persist};
+use super::cast::{Cast, persist};
 use super::play::gather;
 use super::room::{Kind, Room};
 use super::table::Times;
-use sordino_client::{ClientError, Group, GroupSettings, GroupStatus, Person};
+use sordino_client::{ClientError, Group, GroupSettings, GroupStatus, Invited, Person};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,11 +26,22 @@ pub(crate) async fn open(
 ) -> Result<Room, DemoError> {
     let creator_user = users.first().copied().unwrap_or_default();
     let creator = first_device(&cast, creator_user);
+    if kind == Kind::Connection {
+        let other = users.get(1).copied().unwrap_or_default();
+        let group = cast.connection(&times, creator_user, other).await?;
+        if cast.take(group.id()).await {
+            return converse(&cast, number, &group, users).await;
+        }
+        // These two talk in another room already: this is one more of their own.
+    }
     let settings = match kind {
-        Kind::Closed => GroupSettings::closed(),
+        Kind::Closed | Kind::Connection => GroupSettings::closed(),
         Kind::Invite => GroupSettings::by_invite(),
         Kind::Open => GroupSettings::open(),
-        Kind::Connection => GroupSettings::connection(),
+    };
+    let kind = match kind {
+        Kind::Connection => Kind::Closed,
+        kind => kind,
     };
     let device = cast.device(creator)?;
     let group = times
@@ -39,13 +50,32 @@ pub(crate) async fn open(
     let group = client("creating a group", group)?;
     let mut room = Room::new(number, group.id(), kind, creator);
     room.users = users;
-    bring_siblings(&cast, &times, &mut room, creator_user).await?;
-    let late = usize::from(kind != Kind::Connection);
+    bring_siblings(&cast, &mut room, creator_user).await?;
     let founders: Vec<usize> = room.users.iter().copied().skip(1).collect();
-    for user in founders.iter().take(founders.len().saturating_sub(late)) {
+    for user in founders.iter().take(founders.len().saturating_sub(1)) {
         bring_in(&cast, &times, &mut room, *user).await?;
     }
     room.rest(&cast).await?;
+    Ok(room)
+}
+
+/// The conversation of two contacts as a room: all their devices are in it, or on their way.
+async fn converse(
+    cast: &Cast,
+    number: usize,
+    group: &Group,
+    users: Vec<usize>,
+) -> Result<Room, DemoError> {
+    let creator = first_device(cast, users.first().copied().unwrap_or_default());
+    let mut room = Room::new(number, group.id(), Kind::Connection, creator);
+    for user in &users {
+        for device in cast.devices_of(*user) {
+            until(cast, device, &room, true).await?;
+            room.devices.insert(device);
+        }
+    }
+    room.users = users;
+    room.rest(cast).await?;
     Ok(room)
 }
 
@@ -115,23 +145,10 @@ async fn bring_in(
     room: &mut Room,
     user: usize,
 ) -> Result<(), DemoError> {
-    let host = room.at(cast, host(room, cast)).await?;
     if room.kind == Kind::Closed {
-        let contact = cast.users.first().cloned();
-        let contact = contact.ok_or(ClientError::NoSuchMember);
-        let contact = client("finding a contact", contact)?;
-        let add = || async {
-            let set = cast.key_package_set(user, &contact).await?;
-            times.timed("add user", host.add_users(vec![set])).await
-        };
-        persist("adding a user", add).await?;
-        let devices = cast.devices_of(user);
-        for device in &devices {
-            until(cast, *device, room, true).await?;
-        }
-        room.devices.extend(devices);
-        return Ok(());
+        return invite(cast, times, room, user).await;
     }
+    let host = room.at(cast, host(room, cast)).await?;
     let index = first_device(cast, user);
     let device = &cast.device(index)?.client;
     let join = || async {
@@ -142,55 +159,48 @@ async fn bring_in(
                     .timed("join by invite", device.join_by_invite(&link))
                     .await
             }
-            Kind::Open => {
-                times
-                    .timed("join open group", device.join_open(&link))
-                    .await
-            }
             _ => {
                 times
-                    .timed("join connection", device.join_connection(&link))
+                    .timed("join open group", device.join_open(&link))
                     .await
             }
         }
     };
     persist("joining by link", join).await?;
     room.devices.insert(index);
-    bring_siblings(cast, times, room, user).await
+    bring_siblings(cast, room, user).await
 }
 
-/// A user's further devices come in: added by the first one, or by themselves.
-async fn bring_siblings(
-    cast: &Cast,
-    times: &Times,
-    room: &mut Room,
-    user: usize,
-) -> Result<(), DemoError> {
-    let first = first_device(cast, user);
-    let siblings: Vec<usize> = cast
-        .devices_of(user)
-        .into_iter()
-        .filter(|d| *d != first)
-        .collect();
-    for sibling in siblings {
-        let group = room.at(cast, first).await?;
-        let device = &cast.device(sibling)?.client;
-        let handover = || group.handover();
-        let handover = persist("handing a group over", handover).await?;
-        if room.number.is_multiple_of(2) {
-            let entry = client(
-                "making a KeyPackage",
-                device.key_package_for(&handover).await,
-            )?;
-            let add = || times.timed("add own device", group.add_own_devices(vec![entry.clone()]));
-            persist("adding an own device", add).await?;
-        } else {
-            let join = || {
-                let join = join_as_sibling(&group, device, &handover);
-                times.timed("join as new device", join)
-            };
-            persist("joining as a new device", join).await?;
-        }
+/// A contact of the creator is invited: with a key-package set, or through the connection.
+async fn invite(cast: &Cast, times: &Times, room: &mut Room, user: usize) -> Result<(), DemoError> {
+    let creator = room.users.first().copied().unwrap_or_default();
+    cast.connection(times, creator, user).await?;
+    let name = cast.users.get(user).cloned();
+    let name = client("finding a user", name.ok_or(ClientError::NoSuchMember))?;
+    let group = room.at(cast, host(room, cast)).await?;
+    let invite = || times.timed("invite contact", group.invite(&name));
+    if persist("inviting", invite).await? == Invited::ByConnection {
+        let device = cast.first(user)?;
+        let id = room.id;
+        let join = || async {
+            let invites = device.invites().await?;
+            let invite = invites.iter().find(|invite| invite.group == id);
+            // It is on its way through the conversation.
+            let invite = invite.ok_or(ClientError::Unreachable)?;
+            times.timed("join by invite", device.join(invite)).await
+        };
+        persist("accepting an invite", join).await?;
+    }
+    for device in cast.devices_of(user) {
+        until(cast, device, room, true).await?;
+        room.devices.insert(device);
+    }
+    Ok(())
+}
+
+/// A user's further devices come in by themselves.
+async fn bring_siblings(cast: &Cast, room: &mut Room, user: usize) -> Result<(), DemoError> {
+    for sibling in cast.devices_of(user) {
         until(cast, sibling, room, true).await?;
         room.devices.insert(sibling);
     }

@@ -15,8 +15,10 @@
 
 pub mod expiry;
 pub mod logs;
+pub mod model;
 pub mod once;
 pub mod records;
+pub mod volatile;
 pub mod waking;
 
 use crate::{Append, Changes, Committed, Expect, Key, LogHandle, Put, Snapshot, Store, Version};

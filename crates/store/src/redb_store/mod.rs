@@ -102,13 +102,20 @@ impl State {
 impl RedbStore {
     /// Opens a file, creating it with mode 0600 if there is none (by way of `<path>.new`, so that
     /// a crash during creation leaves nothing that cannot be opened; the file system must know
-    /// hard links).
+    /// hard links). Reads the whole file: a damaged one is refused, now rather than when somebody
+    /// needs what was lost.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(path: &Path, options: RedbOptions) -> Result<Self, OpenError> {
-        let db = open::open_file(path, &options)?;
-        Self::start(db, options)
+        open::guarded(|| {
+            let mut db = open::open_file(path, open::VERIFY_CACHE_BYTES)?;
+            open::verify(&mut db)?;
+            // What was read to be checked stays in the cache as long as the database is open.
+            drop(db);
+            let db = open::open_file(path, options.cache_bytes)?;
+            Self::start(db, options)
+        })
     }
 
     /// Opens a store on something else than a file, for tests of faults.
@@ -119,11 +126,16 @@ impl RedbStore {
         backend: impl redb::StorageBackend,
         options: RedbOptions,
     ) -> Result<Self, OpenError> {
-        let builder = open::builder(&options);
+        let builder = open::builder(options.cache_bytes);
         let db = builder
             .create_with_backend(backend)
             .map_err(OpenError::of)?;
         Self::start(db, options)
+    }
+
+    /// The time of the latest sweep in seconds since 1970, floored to an hour; 0 if there was none.
+    pub fn swept_s(&self) -> u64 {
+        u64::from(self.shared.swept.get().hour) * 3_600
     }
 
     fn start(db: redb::Database, options: RedbOptions) -> Result<Self, OpenError> {

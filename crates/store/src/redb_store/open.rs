@@ -3,28 +3,31 @@
 //! Invariant: a file of another format version is refused before anything is written to it, and
 //! a new one has all its tables and its version in one durable transaction.
 
-use super::RedbOptions;
 use super::expiry::Swept;
 use super::tables::{FORMAT_VERSION, META, META_FORMAT, META_SWEPT, Tables};
 use crate::fault::{OpenError, StoreFault};
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, TableError, WriteTransaction};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// A file that is being created has this at the end of its name.
 const NEW_SUFFIX: &str = ".new";
 
-pub(super) fn builder(options: &RedbOptions) -> Builder {
+/// The whole file goes through it once.
+pub(super) const VERIFY_CACHE_BYTES: usize = 1024 * 1024;
+
+pub(super) fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(options.cache_bytes);
+    builder.set_cache_size(cache_bytes);
     builder
 }
 
 /// Opens the file, or creates it, readable and writable for its owner alone.
-pub(super) fn open_file(path: &Path, options: &RedbOptions) -> Result<Database, OpenError> {
+pub(super) fn open_file(path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
     let fault = |e: io::Error| OpenError::Fault(StoreFault::Io(e.kind()));
-    let builder = builder(options);
+    let builder = builder(cache_bytes);
     let mut new = path.as_os_str().to_owned();
     new.push(NEW_SUFFIX);
     let new = Path::new(&new);
@@ -38,6 +41,26 @@ pub(super) fn open_file(path: &Path, options: &RedbOptions) -> Result<Database, 
         .open(path)
         .map_err(fault)?;
     builder.create_file(file).map_err(OpenError::of)
+}
+
+/// Opens; where the engine panics on what it finds, the file is damaged.
+pub(super) fn guarded<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    // Nothing that the closure touched is used after a panic.
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(OpenError::Fault(StoreFault::Damaged)))
+}
+
+/// Checks every page that is in use against its checksum. redb does so by itself only where the
+/// file was not closed in order.
+pub(super) fn verify(db: &mut Database) -> Result<(), OpenError> {
+    match db.check_integrity() {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            // The pages are whole: what did not fit was redb's own account of them.
+            tracing::warn!("the store's list of free pages was made anew");
+            Ok(())
+        }
+        Err(error) => Err(OpenError::of(error)),
+    }
 }
 
 /// Makes a complete file beside the place, then names it: redb cannot open a file whose creation

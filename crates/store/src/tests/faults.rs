@@ -3,7 +3,7 @@
 //! Checked after every reopening: each change is there wholly or not at all, the acknowledged
 //! ones are there, nothing comes before its predecessor, and the store goes on from there.
 
-use super::volatile::{Crash, Disk, Fault};
+use crate::conformance::volatile::{Crash, Disk, Fault};
 use crate::conformance::{append, block_on, has, key, log, put, value, version};
 use crate::{
     Changes, CommitError, Committed, Expect, Outbox, RedbOptions, RedbStore, Replay, Snapshot,

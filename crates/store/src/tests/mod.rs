@@ -4,5 +4,4 @@ mod faults;
 mod file;
 mod golden;
 mod model;
-mod volatile;
 mod writer;

@@ -1,6 +1,6 @@
 //! The writer: merging, waiting, refusing, all made deterministic by a gate at the disk's sync.
 
-use super::volatile::{Crash, Disk, Fault};
+use crate::conformance::volatile::{Crash, Disk, Fault};
 use crate::conformance::{append, block_on, expecting, has, log, ok, poll, put, value};
 use crate::{CommitError, Expect, RedbOptions, RedbStore, Snapshot, Store, StoreFault};
 use std::pin::{Pin, pin};
