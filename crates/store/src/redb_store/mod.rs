@@ -109,8 +109,8 @@ impl RedbStore {
     /// See [`OpenError`].
     pub fn open(path: &Path, options: RedbOptions) -> Result<Self, OpenError> {
         open::guarded(|| {
-            let mut db = open::open_file(path, &options)?;
-            open::verify(&mut db)?;
+            open::verify(path)?;
+            let db = open::open_file(path, &options)?;
             Self::start(db, options)
         })
     }

@@ -13,6 +13,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+/// The page cache while a file is verified.
+const VERIFY_CACHE_BYTES: usize = 1 << 20;
 /// A file that is being created has this at the end of its name.
 const NEW_SUFFIX: &str = ".new";
 
@@ -47,9 +49,19 @@ pub(super) fn guarded<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<
     catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(OpenError::Fault(StoreFault::Damaged)))
 }
 
-/// Checks every page that is in use against its checksum. redb does so by itself only where the
-/// file was not closed in order.
-pub(super) fn verify(db: &mut Database) -> Result<(), OpenError> {
+/// Checks every page that is in use against its checksum, if there is a file. redb does so by itself
+/// only where it was not closed in order.
+///
+/// The file is opened for this alone: the pages that were read must not stay in the store's cache.
+pub(super) fn verify(path: &Path) -> Result<(), OpenError> {
+    let fault = |e: io::Error| OpenError::Fault(StoreFault::Io(e.kind()));
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(fault)?,
+    };
+    let mut builder = Builder::new();
+    builder.set_cache_size(VERIFY_CACHE_BYTES);
+    let mut db = builder.create_file(file).map_err(OpenError::of)?;
     match db.check_integrity() {
         Ok(true) => Ok(()),
         Ok(false) => {
