@@ -268,13 +268,14 @@ mod tests {
         assert!(pool.check_bounds().is_err());
         pool.drop_set(SetTag([0; 16]));
         assert!(pool.check_bounds().is_ok());
-        let mut full = Pool::default();
-        full.served = (0..MAX_SERVED_TAGS)
-            .map(|n| ServedTag {
-                tag: SetTag([u8::try_from(n).unwrap(); 16]),
-                last_day: 9,
-            })
-            .collect();
+        let served = (0..MAX_SERVED_TAGS).map(|n| ServedTag {
+            tag: SetTag([u8::try_from(n).unwrap(); 16]),
+            last_day: 9,
+        });
+        let mut full = Pool {
+            served: served.collect(),
+            ..Pool::default()
+        };
         assert!(full.check_bounds().is_ok());
         full.expire(10);
         for n in 0..MAX_SET_DEVICES {

@@ -3,7 +3,6 @@
 //! Invariant: a file of another format version is refused before anything is written to it, and
 //! a new one has all its tables and its version in one durable transaction.
 
-use super::RedbOptions;
 use super::expiry::Swept;
 use super::tables::{FORMAT_VERSION, META, META_FORMAT, META_SWEPT, Tables};
 use crate::fault::{OpenError, StoreFault};
@@ -13,21 +12,22 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// The page cache while a file is verified.
-const VERIFY_CACHE_BYTES: usize = 1 << 20;
 /// A file that is being created has this at the end of its name.
 const NEW_SUFFIX: &str = ".new";
 
-pub(super) fn builder(options: &RedbOptions) -> Builder {
+/// The whole file goes through it once.
+pub(super) const VERIFY_CACHE_BYTES: usize = 1024 * 1024;
+
+pub(super) fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(options.cache_bytes);
+    builder.set_cache_size(cache_bytes);
     builder
 }
 
 /// Opens the file, or creates it, readable and writable for its owner alone.
-pub(super) fn open_file(path: &Path, options: &RedbOptions) -> Result<Database, OpenError> {
+pub(super) fn open_file(path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
     let fault = |e: io::Error| OpenError::Fault(StoreFault::Io(e.kind()));
-    let builder = builder(options);
+    let builder = builder(cache_bytes);
     let mut new = path.as_os_str().to_owned();
     new.push(NEW_SUFFIX);
     let new = Path::new(&new);
@@ -49,19 +49,9 @@ pub(super) fn guarded<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<
     catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(OpenError::Fault(StoreFault::Damaged)))
 }
 
-/// Checks every page that is in use against its checksum, if there is a file. redb does so by itself
-/// only where it was not closed in order.
-///
-/// The file is opened for this alone: the pages that were read must not stay in the store's cache.
-pub(super) fn verify(path: &Path) -> Result<(), OpenError> {
-    let fault = |e: io::Error| OpenError::Fault(StoreFault::Io(e.kind()));
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened.map_err(fault)?,
-    };
-    let mut builder = Builder::new();
-    builder.set_cache_size(VERIFY_CACHE_BYTES);
-    let mut db = builder.create_file(file).map_err(OpenError::of)?;
+/// Checks every page that is in use against its checksum. redb does so by itself only where the
+/// file was not closed in order.
+pub(super) fn verify(db: &mut Database) -> Result<(), OpenError> {
     match db.check_integrity() {
         Ok(true) => Ok(()),
         Ok(false) => {
