@@ -20,14 +20,44 @@ fn path(endpoint: Endpoint) -> &'static str {
     }
 }
 
-fn rendered(endpoint: Endpoint, body: &[u8]) -> Vec<u8> {
+fn rendered(path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST {} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n",
-        path(endpoint),
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {}\r\ncontent-length: {}\r\n\r\n",
         media::OCTETS,
         body.len()
     );
     [head.as_bytes(), body].concat()
+}
+
+/// One request on a connection of its own to a hub that may be gone at any moment.
+///
+/// # Errors
+/// There is no whole answer.
+pub fn try_post(address: SocketAddr, path: &str, body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.write_all(&rendered(path, body))?;
+    read_answer(&mut stream)
+}
+
+/// The body of the next answer.
+fn read_answer(stream: &mut std::net::TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut received = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    let mut range = None;
+    loop {
+        let read = stream.read(&mut chunk)?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        received.extend_from_slice(&chunk[..read]);
+        range = range.or_else(|| body_range(&received));
+        match &range {
+            Some(range) if received.len() >= range.end => {
+                return Ok(received[range.clone()].to_vec());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Where the body of an answer begins and ends, once the head is there.
@@ -81,21 +111,7 @@ impl Http {
 
     fn send(&mut self, request: &[u8]) -> Vec<u8> {
         self.stream.write_all(request).unwrap();
-        let mut received = Vec::new();
-        let mut chunk = vec![0; 64 * 1024];
-        let mut range = None;
-        loop {
-            let read = self.stream.read(&mut chunk).unwrap();
-            assert!(read > 0, "the server hung up");
-            received.extend_from_slice(&chunk[..read]);
-            range = range.or_else(|| body_range(&received));
-            match &range {
-                Some(range) if received.len() >= range.end => {
-                    return received[range.clone()].to_vec();
-                }
-                _ => {}
-            }
-        }
+        read_answer(&mut self.stream).unwrap()
     }
 }
 
@@ -109,7 +125,7 @@ impl Transport for Http {
     }
 
     fn exchange(&mut self, endpoint: Endpoint, request: &[u8]) -> ResponseBody {
-        let answer = self.send(&rendered(endpoint, request));
+        let answer = self.send(&rendered(path(endpoint), request));
         DsResponse::parse(&answer).unwrap().body
     }
 }
@@ -133,7 +149,7 @@ impl Lane {
 
     /// A whole HTTP request for [`Self::send`].
     pub fn render(endpoint: Endpoint, body: &[u8]) -> Vec<u8> {
-        rendered(endpoint, body)
+        rendered(path(endpoint), body)
     }
 
     /// Sends a rendered request, and waits until it is done.

@@ -25,7 +25,7 @@ mod transport;
 
 pub use big_group::{BigGroup, Change};
 pub use device::Device;
-pub use http::{Http, Lane};
+pub use http::{Http, Lane, try_post};
 pub use local_hub::{LocalHub, Saved, Written};
 pub use measure::{Table, median, percentile, process_cpu, spread, thousands, thread_cpu};
 pub use request::SendTemplate;

@@ -5,7 +5,7 @@ use sordino_store::conformance::block_on;
 use sordino_store::conformance::model::{Action, NAMES, ONCE_NAMES, Step, run as history};
 
 /// Longer histories find nothing that shorter ones do not, and cost more.
-const MAX_ACTIONS: usize = 48;
+const MAX_ACTIONS: usize = 24;
 
 pub(crate) fn run(bytes: &[u8]) {
     let mut script = Script::new(bytes);

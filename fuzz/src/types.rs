@@ -178,14 +178,17 @@ pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
 mod tests {
     use super::*;
 
-    /// What is only written, to be signed or hashed, has no parser.
-    const WRITTEN: [&str; 6] = [
+    /// What is only written, to be signed or hashed, has no parser; what is sent whole has targets
+    /// of its own.
+    const WRITTEN: [&str; 8] = [
         "Tbs",
         "Context",
         "KeyCheckContent",
         "ProofOfWorkContent",
         "DsRequest",
         "DsResponse",
+        "AccountRequest",
+        "AccountResponse",
     ];
 
     #[test]

@@ -49,7 +49,9 @@ fn every_corpus_is_replayed() {
 #[test]
 fn every_corpus_has_a_target() {
     let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for entry in std::fs::read_dir(corpora).unwrap() {
+    // There is none before a fuzzer has found something worth keeping.
+    let entries = std::fs::read_dir(corpora).into_iter().flatten();
+    for entry in entries {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(sordino_fuzz::target(&name).is_some(), "{name}");
     }

@@ -25,7 +25,12 @@ pub(crate) fn reserve(vault: &Vault, slot: &Slot) -> Result<()> {
     if vault.contains(&name)? {
         return Err(ClientError::SlotUsed);
     }
-    mark(vault, name, None)
+    // A sibling may come into that same group with it, whoever of the two was there first.
+    let group_id = match slot {
+        Slot::Group { group_id, .. } => Some(*group_id),
+        Slot::KeyPackageSet { .. } => None,
+    };
+    mark(vault, name, group_id)
 }
 
 /// Marks the slot that this device's user has in a group; the same group may ask again.

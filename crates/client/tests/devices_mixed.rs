@@ -66,7 +66,9 @@ impl Play {
             let device = play.link(0).await;
             play.devices.push(device);
         }
-        play.rounds(3).await;
+        for index in 0..DEVICES {
+            play.rounds_until_told(index).await;
+        }
         play
     }
 
@@ -181,7 +183,7 @@ impl Play {
         match room.invite(&to.credential().user).await {
             // Where no set is left in a closed room, it stays as it is.
             Ok(_) | Err(ClientError::PoolEmpty) => {}
-            Err(error) => panic!("{error}"),
+            Err(error) => panic!("by friend: {by_friend}: {error}"),
         }
     }
 
@@ -252,7 +254,20 @@ impl Play {
         self.rounds(2).await;
         self.devices[index] = self.link(by).await;
         self.wiped += 1;
-        self.rounds(2).await;
+        self.rounds_until_told(index).await;
+    }
+
+    /// Until a device that is new has heard from the others whom the user knows.
+    async fn rounds_until_told(&self, index: usize) {
+        let friend = self.friend.credential().user;
+        for _ in 0..ROUNDS {
+            self.rounds(1).await;
+            let device = self.devices[index].client.as_ref().unwrap();
+            if device.contact(&friend).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the new device hears nothing");
     }
 
     /// What one device has: its rooms with everybody in them, its contacts, its account.

@@ -107,6 +107,32 @@ async fn devices_share_one_set_and_a_block_counts_everywhere() {
     world.hub.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asked_on_a_lost_device_asks_on_another() {
+    let world = World::start().await;
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let lost = link(&world, &alice, "alice2").await;
+    lost.connect(&handle("bob")).await.unwrap();
+    settle(&[&lost, &alice, &lost, &alice]).await;
+    bob.sync_once().await.unwrap();
+    let first = bob.connection_requests().await.unwrap()[0].id;
+    assert_eq!(state(&alice, &bob).await, Some(ContactState::Asked));
+    alice
+        .remove_device(&lost.credential().client)
+        .await
+        .unwrap();
+    settle(&[&alice]).await;
+    assert!(bob.accept(first).await.is_err());
+    bob.sync_once().await.unwrap();
+    let requests = bob.connection_requests().await.unwrap();
+    assert_eq!(requests.len(), 1);
+    bob.accept(requests[0].id).await.unwrap();
+    settle(&[&alice, &bob]).await;
+    assert_eq!(state(&alice, &bob).await, Some(ContactState::Connected));
+    assert_eq!(state(&bob, &alice).await, Some(ContactState::Connected));
+    world.hub.shutdown().await;
+}
+
 /// A contact has another account key, and its first sign of it is a Welcome.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_account_key_is_heard_of_before_a_welcome_is_refused() {

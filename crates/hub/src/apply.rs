@@ -21,6 +21,8 @@ pub(crate) mod rekey;
 pub(crate) mod send;
 pub(crate) mod store_state;
 pub(crate) mod stream;
+#[cfg(test)]
+mod vectors;
 pub(crate) mod welcome;
 
 use crate::outcome::{Fault, Refusal};
@@ -42,22 +44,37 @@ pub(crate) fn parse_handshake(
     group_id: GroupId,
     epoch: u64,
 ) -> Result<PublicMessageIn, Refusal> {
+    let public = parse_public(bytes)?;
+    check_place(&public, &group_id.0, epoch)?;
+    Ok(public)
+}
+
+/// Handshakes are readable: everything else is refused by its wire format.
+pub(crate) fn parse_public(bytes: &[u8]) -> Result<PublicMessageIn, Reject> {
     if !frame::has_few_proposals(bytes) {
         let limit = u32::try_from(MAX_COMMIT_PROPOSALS_BYTES).unwrap_or(u32::MAX);
-        return Err(Reject::LimitReached { limit }.into());
+        return Err(Reject::LimitReached { limit });
     }
     let message =
         MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|_| Reject::Malformed)?;
-    let public = match message.extract() {
-        MlsMessageBodyIn::PublicMessage(public) => public,
-        MlsMessageBodyIn::PrivateMessage(_) => return Err(Reject::PrivateHandshake.into()),
-        _ => return Err(Reject::Malformed.into()),
-    };
-    if public.group_id().as_slice() != group_id.0 {
-        return Err(Reject::UnknownGroup.into());
+    match message.extract() {
+        MlsMessageBodyIn::PublicMessage(public) => Ok(public),
+        MlsMessageBodyIn::PrivateMessage(_) => Err(Reject::PrivateHandshake),
+        _ => Err(Reject::Malformed),
+    }
+}
+
+/// A handshake is for one epoch of one group.
+pub(crate) fn check_place(
+    public: &PublicMessageIn,
+    group_id: &[u8],
+    epoch: u64,
+) -> Result<(), Reject> {
+    if public.group_id().as_slice() != group_id {
+        return Err(Reject::UnknownGroup);
     }
     if public.epoch().as_u64() != epoch {
-        return Err(Reject::WrongEpoch { current: epoch }.into());
+        return Err(Reject::WrongEpoch { current: epoch });
     }
-    Ok(public)
+    Ok(())
 }

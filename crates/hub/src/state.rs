@@ -18,6 +18,8 @@ pub(crate) use head::{
 };
 pub(crate) use lazy_roster::LazyRoster;
 pub(crate) use mls::{MlsState, ReadOnlyStorage, to_postcard};
+#[cfg(test)]
+pub(crate) use mls::{replay, store};
 pub(crate) use pending::{Pending, PendingItem, PendingKind};
 pub(crate) use roster::{DeltaRecord, JoinerPointer, RosterRecord, TreeRecord, activity_of};
 pub(crate) use window::{ChainItem, Previous, Rekeyed, StoreKeys};

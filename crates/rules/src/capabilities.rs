@@ -22,7 +22,11 @@ pub const CIPHERSUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_
 
 const EXTENSIONS: [ExtensionType; 1] = [ExtensionType::AppDataDictionary];
 const PROPOSALS: [ProposalType; 2] = [ProposalType::SelfRemove, ProposalType::AppDataUpdate];
-const CREDENTIALS: [CredentialType; 1] = [CredentialType::Other(PSEUDONYMOUS_CREDENTIAL_TYPE)];
+const PSEUDONYMOUS: CredentialType = CredentialType::Other(PSEUDONYMOUS_CREDENTIAL_TYPE);
+/// What members have.
+const MEMBER_CREDENTIALS: [CredentialType; 1] = [PSEUDONYMOUS];
+/// What members understand: their own, and the hub's as external sender (decision 0040).
+const CREDENTIALS: [CredentialType; 2] = [PSEUDONYMOUS, CredentialType::Basic];
 
 /// The capabilities of every leaf.
 pub fn capabilities() -> Capabilities {
@@ -37,7 +41,7 @@ pub fn capabilities() -> Capabilities {
 
 /// What every group requires.
 pub fn required_capabilities() -> RequiredCapabilitiesExtension {
-    RequiredCapabilitiesExtension::new(&EXTENSIONS, &PROPOSALS, &CREDENTIALS)
+    RequiredCapabilitiesExtension::new(&EXTENSIONS, &PROPOSALS, &MEMBER_CREDENTIALS)
 }
 
 /// The extensions of a group's context: required capabilities, the hub as the one external sender,

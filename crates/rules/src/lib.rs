@@ -10,6 +10,7 @@
 //! members = Members::of_public_group(&group)?            // or of_mls_group
 //! policy  = policy_of(group.group_context().extensions())?
 //! view    = CommitView::from_staged(&staged, sender, aad, group.group_context())?
+//! check_no_repeats(commit)?
 //! before  = Before { members, policy, generation, hub_domain, group_id, pending, now_s }
 //! verdict = check_commit(&before, &view, intent)?
 //! ```
@@ -33,6 +34,7 @@ mod leaves;
 mod members;
 mod policy;
 mod proposal;
+mod repeats;
 mod rows;
 
 pub use aad::{
@@ -49,6 +51,7 @@ pub use key_package::{check_key_package, check_lifetime, key_package_lifetime, s
 pub use members::{Member, Members, check_tree};
 pub use policy::{allows, check_policy, check_policy_change, policy_of, resolve_app_data};
 pub use proposal::{PendingKind, PendingRef, check_proposal};
+pub use repeats::check_no_repeats;
 
 #[cfg(test)]
 mod tests;

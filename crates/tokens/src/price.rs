@@ -132,23 +132,28 @@ pub struct PriceList(BTreeMap<Operation, Price>);
 
 impl Default for PriceList {
     fn default() -> Self {
-        use TokenClass::{Contact, Write};
-        let price = |operation| match operation {
-            Operation::CreateGroup => tokens(Write, 5, 1),
-            Operation::Join => tokens(Write, 2, 1),
-            Operation::OpenFollowerStream => tokens(Write, 1, 1),
-            Operation::OpenInboxes | Operation::PublishKeyPackages => tokens(Write, 1, 4),
-            Operation::SendOverBudget => tokens(Write, 1, 1),
-            Operation::FetchKeyPackages | Operation::LookUpHandle => tokens(Contact, 1, 1),
-            Operation::RequestConnection => tokens(Contact, 2, 1),
-            Operation::MemberOperation
-            | Operation::Resync
-            | Operation::Rekey
-            | Operation::KeyRequest
-            | Operation::JoinByWelcome
-            | Operation::AddOwnDevice => Price::Free,
-        };
-        Self(Operation::ALL.iter().map(|op| (*op, price(*op))).collect())
+        let all = Operation::ALL.iter();
+        Self(all.map(|op| (*op, default_price(*op))).collect())
+    }
+}
+
+/// The price that the design gives an operation.
+const fn default_price(operation: Operation) -> Price {
+    use TokenClass::{Contact, Write};
+    match operation {
+        Operation::CreateGroup => tokens(Write, 5, 1),
+        Operation::Join => tokens(Write, 2, 1),
+        Operation::OpenFollowerStream => tokens(Write, 1, 1),
+        Operation::OpenInboxes | Operation::PublishKeyPackages => tokens(Write, 1, 4),
+        Operation::SendOverBudget => tokens(Write, 1, 1),
+        Operation::FetchKeyPackages | Operation::LookUpHandle => tokens(Contact, 1, 1),
+        Operation::RequestConnection => tokens(Contact, 2, 1),
+        Operation::MemberOperation
+        | Operation::Resync
+        | Operation::Rekey
+        | Operation::KeyRequest
+        | Operation::JoinByWelcome
+        | Operation::AddOwnDevice => Price::Free,
     }
 }
 
@@ -159,8 +164,9 @@ const fn tokens(class: TokenClass, tokens: u8, per: u16) -> Price {
 impl PriceList {
     /// The price of an operation.
     pub fn price(&self, operation: Operation) -> Price {
+        let listed = self.0.get(&operation).copied();
         // Every operation is in every list.
-        self.0.get(&operation).copied().unwrap_or(Price::Free)
+        listed.unwrap_or(default_price(operation))
     }
 
     /// The same list with another price.

@@ -190,13 +190,17 @@ const RULES: [(&str, &[&str]); 11] = [
 ];
 
 /// Members without a rule of their own: the binary and what only tests and measures.
-const FREE: [&str; 5] = [
+const FREE: [&str; 6] = [
     "sordino",
     "sordino-tests",
+    "sordino-oracle",
     "sordino-benches",
     "sordino-fuzz",
     "sordino-lab",
 ];
+
+/// The second MLS stack judges the first, in tests alone.
+const TESTS_ALONE: &str = "mls-rs*";
 
 struct Graph {
     members: BTreeSet<String>,
@@ -313,6 +317,18 @@ fn no_crate_links_what_it_must_not() {
         }
     }
     assert!(broken.is_empty(), "forbidden edges:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn no_member_links_the_second_mls_stack() {
+    let graph = graph();
+    for name in &graph.members {
+        for (linked, way) in reachable(&graph, name) {
+            let way = way.join(" -> ");
+            assert!(!matches(TESTS_ALONE, &linked), "{way}");
+        }
+    }
+    assert!(graph.edges.contains_key("mls-rs"), "it is not even there");
 }
 
 #[test]

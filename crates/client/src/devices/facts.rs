@@ -126,6 +126,13 @@ struct Entry {
     unsent: bool,
 }
 
+/// A fact that was not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    /// Whether it is to be told in turn.
+    pub(crate) unsent: bool,
+}
+
 impl Facts {
     /// Takes a fact as it was kept.
     pub(crate) fn restore(&mut self, fact: VersionedFact, unsent: bool) {
@@ -170,22 +177,22 @@ impl Facts {
         })
     }
 
-    /// Hears a fact of another device; says whether it is news.
-    pub(crate) fn hear(&mut self, fact: &VersionedFact) -> bool {
+    /// Hears a fact of another device. News says whether it is to be told in turn: it is while
+    /// anything else is, since what is being told may be told to a device that is new.
+    pub(crate) fn hear(&mut self, fact: &VersionedFact) -> Option<News> {
         self.count = self.count.max(fact.version.count);
-        let is_news = self
-            .facts
-            .get(&fact.key)
-            .is_none_or(|known| known.version < fact.version);
-        if is_news {
-            let entry = Entry {
-                version: fact.version,
-                value: fact.value.clone(),
-                unsent: false,
-            };
-            self.facts.insert(fact.key.clone(), entry);
+        let known = self.facts.get(&fact.key);
+        if known.is_some_and(|known| known.version >= fact.version) {
+            return None;
         }
-        is_news
+        let unsent = self.facts.values().any(|entry| entry.unsent);
+        let entry = Entry {
+            version: fact.version,
+            value: fact.value.clone(),
+            unsent,
+        };
+        self.facts.insert(fact.key.clone(), entry);
+        Some(News { unsent })
     }
 
     /// One fact.
@@ -260,10 +267,10 @@ mod tests {
     fn a_later_statement_wins_wherever_it_is_made() {
         let (mut one, mut other) = (Facts::default(), Facts::default());
         let first = one.state(key(1), VLBytes::new(vec![1]), [9; 16]).unwrap();
-        assert!(other.hear(&first));
+        assert!(other.hear(&first).is_some());
         let second = other.state(key(1), VLBytes::new(vec![2]), [1; 16]).unwrap();
-        assert!(one.hear(&second));
-        assert!(!one.hear(&first));
+        assert!(one.hear(&second).is_some());
+        assert!(one.hear(&first).is_none());
         assert_eq!(one.get(&key(1)).unwrap().as_slice(), [2]);
     }
 
@@ -278,6 +285,26 @@ mod tests {
         assert!(facts.sent(&key(1), unsent[0].version).is_some());
         assert!(facts.unsent().is_empty());
         assert_eq!(facts.tell_all_again().len(), 1);
+    }
+
+    #[test]
+    fn what_is_heard_while_everything_is_told_to_a_newcomer_is_told_as_well() {
+        let (mut one, mut other) = (Facts::default(), Facts::default());
+        let known = one.state(key(1), VLBytes::new(vec![1]), [9; 16]).unwrap();
+        one.sent(&key(1), known.version).unwrap();
+        other.hear(&known).unwrap();
+        let changed = other.state(key(1), VLBytes::new(vec![2]), [1; 16]).unwrap();
+        let new = other.state(key(2), VLBytes::new(vec![3]), [1; 16]).unwrap();
+        one.tell_all_again();
+        for fact in [&changed, &new] {
+            assert_eq!(one.hear(fact), Some(News { unsent: true }));
+        }
+        assert_eq!(one.unsent().len(), 2);
+        for fact in [&changed, &new] {
+            one.sent(&fact.key, fact.version).unwrap();
+        }
+        let later = other.state(key(1), VLBytes::new(vec![4]), [1; 16]).unwrap();
+        assert_eq!(one.hear(&later), Some(News { unsent: false }));
     }
 
     proptest! {

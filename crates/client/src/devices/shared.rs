@@ -294,15 +294,15 @@ impl Core {
         }
         let mut batch = Batch::default();
         let is_new = self.facts().get(&fact.key).is_none();
-        if !self.facts().hear(&fact) {
+        let Some(news) = self.facts().hear(&fact) else {
             return Ok(());
-        }
+        };
         if is_new {
             let keys: Vec<FactKey> = self.facts().keys().cloned().collect();
             batch.put(FACT_KEYS, &keys)?;
         }
         let key = fact.key.clone();
-        put_fact(&mut batch, fact, false)?;
+        put_fact(&mut batch, fact, news.unsent)?;
         match value {
             Fact::UserSecret(record) => self.take_user_secret(&mut batch, record)?,
             Fact::Account(account) => self.take_account(&mut batch, account)?,

@@ -76,7 +76,8 @@ impl Entrance {
 }
 
 impl Asked {
-    /// The group holds who asked and nobody else, as its identity entries prove.
+    /// The group holds who asked and nobody else, as its identity entries prove; another device of
+    /// this user may have been quicker.
     fn check(&self, members: &Members, identities: &[IdentityRecord], own: &Leaf) -> Result<()> {
         let Some(by) = &self.by else {
             return Ok(());
@@ -85,6 +86,9 @@ impl Asked {
         for member in members.iter() {
             if member.credential == own.credential {
                 continue;
+            }
+            if member.credential.user_pseudonym == own.credential.user_pseudonym {
+                return Err(ClientError::AlreadyMember);
             }
             let hash = credential_hash(&member.credential)?;
             let known = identities.iter().find(|record| record.credential == hash);

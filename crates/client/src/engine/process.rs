@@ -17,8 +17,8 @@ use openmls::prelude::{
 };
 use sordino_crypto::{keys_hash, open_entry, sha256, verify_struct};
 use sordino_rules::{
-    Before, CommitView, Operation, PendingKind, PendingRef, Verdict, check_commit, check_proposal,
-    resolve_app_data,
+    Before, CommitView, Operation, PendingKind, PendingRef, Verdict, check_commit,
+    check_no_repeats, check_proposal, resolve_app_data,
 };
 use sordino_wire::{
     CommitAad, CommitIntent, DeliveredCommit, DeliveredProposal, DeliveredReport, Delivery,
@@ -186,9 +186,10 @@ impl LoadedGroup {
         let Some(staged) = self.staged(processed)? else {
             return Ok(self.unprocessable(step, hash));
         };
-        let verdict = match self.judge(&staged, &sender, &aad) {
-            Ok(verdict) => verdict,
-            Err(_) => return Ok(self.halt(step, hash)),
+        let judged = check_no_repeats(delivered.commit.as_slice())
+            .and_then(|()| self.judge(&staged, &sender, &aad));
+        let Ok(verdict) = judged else {
+            return Ok(self.halt(step, hash));
         };
         let entrance = (verdict.operation == Operation::ExternalJoinConnection)
             .then(|| exact::<CommitAad>(&aad).ok())

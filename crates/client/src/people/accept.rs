@@ -115,6 +115,7 @@ impl Core {
         match outcome {
             Ok(()) => self.be_inside(user, group, request_id).await,
             // Another device of this user is inside, and takes this one along.
+            Err(ClientError::AlreadyMember) => Ok(()),
             Err(ClientError::Refused(_)) if self.is_answered_elsewhere(request_id).await? => Ok(()),
             Err(error @ (ClientError::Unreachable | ClientError::Contended)) => Err(error),
             Err(error) => {

@@ -81,6 +81,7 @@ impl Core {
         let mut contact = ContactRecord::new(user, entry.account_key, ContactState::Asked);
         contact.group = Some(GroupId(self.entropy.array()));
         contact.request_id = Some(Digest(self.entropy.array()));
+        contact.asker = Some(self.device().credential().client.clone());
         if let Some(former) = self.book().get(&contact.user) {
             contact.follow(former);
         }
@@ -109,8 +110,7 @@ impl Core {
         };
         let name = asking_name(&user_hash(user));
         let Some(asking) = self.vault.get::<AskingRecord>(&name)? else {
-            // Another device of this user asks.
-            return Ok(());
+            return self.take_over_asking(user).await;
         };
         match self.status(place).await {
             Ok(GroupStatus::Active) => {}
@@ -125,6 +125,37 @@ impl Core {
             asking = self.seal_request(user, place, asking).await?;
         }
         self.send_request(user, asking).await
+    }
+
+    /// Another device of this user asks. Where that one was removed, the first of those that are left
+    /// goes on in its place, with a request of its own.
+    async fn take_over_asking(&self, user: &IdentifierUri) -> Result<()> {
+        let asker = self.book().get(user).and_then(|known| known.asker.clone());
+        let own = self.device().credential().client.clone();
+        let devices = self.known_devices()?;
+        let orphaned = asker.is_none_or(|asker| !devices.contains(&asker));
+        if !orphaned || devices.iter().min() != Some(&own) {
+            return Ok(());
+        }
+        let entry = self.look_up_user(user).await?;
+        if entry.account_key != self.pinned(user)? {
+            return Err(ClientError::IdentityMismatch);
+        }
+        let asking = AskingRecord {
+            format: FORMAT,
+            connection_key: entry.connection_key.hpke_key,
+            sealed: None,
+        };
+        let mut batch = Batch::default();
+        batch.put(asking_name(&user_hash(user)), &asking)?;
+        let request_id = Digest(self.entropy.array());
+        self.change_contact(&mut batch, user, |contact| {
+            contact.asker = Some(own);
+            contact.request_id = Some(request_id);
+            Ok(())
+        })?;
+        self.people_moved();
+        Ok(())
     }
 
     /// Makes the connection group; returns its id, which is another one where a crash took the

@@ -65,6 +65,8 @@ pub(crate) struct ContactRecord {
     pub(crate) group: Option<GroupId>,
     /// The request that opened it, whichever side sent it.
     pub(crate) request_id: Option<Digest>,
+    /// Which device of this user asks, where one does.
+    pub(crate) asker: Option<IdentifierUri>,
     /// `generation_c`.
     pub(crate) generation: u32,
     /// What the contact gave.
@@ -96,6 +98,7 @@ impl ContactRecord {
             state,
             group: None,
             request_id: None,
+            asker: None,
             generation: 0,
             theirs: None,
             given: None,

@@ -8,6 +8,7 @@ pub(crate) mod accept;
 pub(crate) mod account_request;
 pub(crate) mod book;
 pub(crate) mod conclude;
+pub(crate) mod confirm;
 pub(crate) mod connect;
 pub(crate) mod contact;
 pub(crate) mod fetch;

@@ -4,7 +4,10 @@
 use crate::support::*;
 use serde_json::{Value, json};
 use sordino_crypto::*;
-use sordino_wire::{Bytes, Handle, Nonce, ProofOfWorkContent, encode};
+use sordino_wire::{
+    ACCOUNT_REQUEST_LABEL, AccountRequestBody, AccountRequestTbs, Bytes, Handle, Nonce,
+    ProofOfWorkContent, encode,
+};
 
 fn handle() -> Handle {
     Handle::new("alice").unwrap()
@@ -28,6 +31,33 @@ pub(crate) fn account() -> Value {
         "connection_key": tls(&connection_key),
         "account_key_change": tls(&change),
         "deletion": { "nonce": hex::encode(nonce.0), "signature": hex::encode(deletion.as_slice()) },
+        "fingerprints": [
+            account_fingerprint(&user, &account_key().public()).unwrap(),
+            account_fingerprint(&user, &next_key.public()).unwrap(),
+        ],
+        "request": request(nonce),
+    })
+}
+
+fn request(nonce: Nonce) -> Value {
+    let body = AccountRequestBody::ReadAccount;
+    let tbs = AccountRequestTbs {
+        version: sordino_wire::PROTOCOL_VERSION,
+        domain: domain(),
+        handle: handle(),
+        client_key: client_key().public(),
+        time_s: 1_800_000_000,
+        nonce,
+        body_hash: sha256(&encode(&body).unwrap()),
+    };
+    let signature = client_key()
+        .sign_struct(ACCOUNT_REQUEST_LABEL, &tbs)
+        .unwrap();
+    json!({
+        "client_seed": hex::encode(client_key().seed().as_slice()),
+        "body": tls(&body),
+        "tbs": tls(&tbs),
+        "signature": hex::encode(signature.as_slice()),
     })
 }
 

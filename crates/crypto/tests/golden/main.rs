@@ -11,8 +11,11 @@
 
 mod accounts;
 mod at_rest;
+mod connection;
 mod delivery;
 mod group;
+mod key_package_set;
+mod link;
 mod people;
 mod support;
 
@@ -21,10 +24,13 @@ use std::path::PathBuf;
 
 type Topic = (&'static str, fn() -> Value);
 
-const TOPICS: [Topic; 13] = [
+const TOPICS: [Topic; 16] = [
     ("account", accounts::account),
     ("account_row", accounts::account_row),
     ("admission", accounts::admission),
+    ("connection", connection::connection),
+    ("key_package_set", key_package_set::key_package_set),
+    ("link", link::link),
     ("labels", people::labels),
     ("pseudonyms", people::pseudonyms),
     ("credential", people::credential),

@@ -10,14 +10,15 @@ use crate::state::{DeltaRecord, HEAD_FORMAT, LazyRoster, MlsState, Pending, Read
 use openmls::ciphersuite::hash_ref::ProposalRef;
 use openmls::extensions::Extensions;
 use openmls::framing::{ProcessedMessageContent, PublicMessageIn, Sender};
-use openmls::group::{ProposalQueue, StagedCommit};
+use openmls::group::{ProposalQueue, PublicGroup, StagedCommit};
 use openmls::messages::group_info::{GroupInfo, VerifiableGroupInfo};
 use openmls::prelude::{
     LeafNodeIndex, OpenMlsSignaturePublicKey, Signature, SignatureScheme, Verifiable,
 };
 use sordino_crypto::{sha256, verify_struct};
 use sordino_rules::{
-    Before, CommitView, PendingRef, Verdict, check_commit, policy_of, resolve_app_data,
+    Before, CommitView, PendingRef, Verdict, check_commit, check_no_repeats, policy_of,
+    resolve_app_data,
 };
 use sordino_wire::{
     Bytes, CommitIntent, GroupId, IdentityEntry, KeyCheck, KeyCheckTbs, List, PartialGroupInfo,
@@ -71,6 +72,7 @@ pub(crate) fn merge(
 ) -> Result<Merged, Refusal> {
     let epoch = base.mls.epoch();
     let message = parse_handshake(parts.commit, base.group_id, epoch)?;
+    check_no_repeats(parts.commit)?;
     let (staged, verdict, committed) = judge(shared, &base, parts, message.clone(), now_s)?;
     verdict.check_entries(parts.identity_entries.len())?;
     check_entry_generation(&base, &verdict, parts)?;
@@ -81,7 +83,7 @@ pub(crate) fn merge(
     let committer_key = committer.credential.signature_key.clone();
     verify_group_info(
         shared,
-        parts,
+        parts.group_info,
         &message,
         &staged,
         verdict.committer,
@@ -101,6 +103,42 @@ pub(crate) fn merge(
     })
 }
 
+/// A commit that MLS has found valid.
+pub(crate) struct Staged {
+    pub(crate) commit: StagedCommit,
+    pub(crate) sender: Sender,
+    pub(crate) aad: Vec<u8>,
+}
+
+/// MLS validation.
+pub(crate) fn stage(
+    shared: &HubShared,
+    group: &PublicGroup,
+    message: PublicMessageIn,
+) -> Result<Staged, Reject> {
+    let processed = group
+        .process_message(&shared.crypto, message)
+        .map_err(|_| Reject::InvalidCommit)?;
+    let sender = processed.sender().clone();
+    let aad = processed.aad().to_vec();
+    let commit = match processed.into_content() {
+        ProcessedMessageContent::StagedCommitMessage(staged) => *staged,
+        ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
+            let updater = group.app_data_dictionary_updater();
+            let updates = resolve_app_data(unresolved.app_data_update_proposals(), updater)?;
+            group
+                .stage_app_data_commit(&shared.crypto, *unresolved, updates)
+                .map_err(|_| Reject::InvalidCommit)?
+        }
+        _ => return Err(Reject::NotAnOperation),
+    };
+    Ok(Staged {
+        commit,
+        sender,
+        aad,
+    })
+}
+
 /// MLS validation, then the rules that hub and clients share.
 fn judge(
     shared: &HubShared,
@@ -110,23 +148,9 @@ fn judge(
     now_s: Option<u64>,
 ) -> Result<(StagedCommit, Verdict, Vec<ProposalRef>), Refusal> {
     let group = &base.mls.group;
-    let processed = group
-        .process_message(&shared.crypto, message)
-        .map_err(|_| Reject::InvalidCommit)?;
-    let sender: Sender = processed.sender().clone();
-    let aad = processed.aad().to_vec();
-    let staged = match processed.into_content() {
-        ProcessedMessageContent::StagedCommitMessage(staged) => *staged,
-        ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
-            let updater = group.app_data_dictionary_updater();
-            let updates = resolve_app_data(unresolved.app_data_update_proposals(), updater)?;
-            group
-                .stage_app_data_commit(&shared.crypto, *unresolved, updates)
-                .map_err(|_| Reject::InvalidCommit)?
-        }
-        _ => return Err(Reject::NotAnOperation.into()),
-    };
-    let view = CommitView::from_staged(&staged, &sender, &aad, group.group_context())?;
+    let staged = stage(shared, group, message)?;
+    let (sender, aad) = (&staged.sender, &staged.aad);
+    let view = CommitView::from_staged(&staged.commit, sender, aad, group.group_context())?;
     let pending = pending_refs(base.pending)?;
     let before = Before {
         members: &base.mls.members,
@@ -143,7 +167,7 @@ fn judge(
         .iter()
         .filter_map(|p| p.reference.clone())
         .collect();
-    Ok((staged, verdict, committed))
+    Ok((staged.commit, verdict, committed))
 }
 
 /// The pending proposals as the rules see them.
@@ -174,15 +198,15 @@ fn check_entry_generation(
 }
 
 /// The commit's signature does not cover the confirmation tag; the GroupInfo's does.
-fn verify_group_info(
+pub(crate) fn verify_group_info(
     shared: &HubShared,
-    parts: &CommitParts<'_>,
+    partial: &PartialGroupInfo,
     message: &PublicMessageIn,
     staged: &StagedCommit,
     signer: u32,
     signer_key: &SignatureKey,
 ) -> Result<(), Reject> {
-    let rebuilt = rebuild_group_info(parts.group_info, message, staged, signer)?;
+    let rebuilt = rebuild_group_info(partial, message, staged, signer)?;
     verify_rebuilt(shared, rebuilt, signer_key)
 }
 
@@ -278,6 +302,12 @@ fn key_packages(shared: &HubShared, staged: &StagedCommit) -> Result<Vec<(Vec<u8
         .collect()
 }
 
+/// A staged commit as it is stored. Merging does not need the proposals, and they double the size.
+pub(crate) fn slim(staged: &mut StagedCommit) -> Result<Vec<u8>, Fault> {
+    staged.staged_proposal_queue = ProposalQueue::default();
+    crate::state::to_postcard(staged)
+}
+
 /// Writes down what changes, then changes it.
 fn advance(
     base: Base<'_>,
@@ -286,9 +316,7 @@ fn advance(
     verdict: &Verdict,
     today: u32,
 ) -> Result<DeltaRecord, Refusal> {
-    // Merging does not need the proposals, and they double the size.
-    staged.staged_proposal_queue = ProposalQueue::default();
-    let serialised = crate::state::to_postcard(&staged)?;
+    let serialised = slim(&mut staged)?;
     let entries = verdict
         .entry_leaves
         .iter()

@@ -106,7 +106,8 @@ impl Pool {
         self.retain_sets(|set| set.tag != tag);
     }
 
-    /// Drops everything, what was served and who owned it included.
+    /// Drops all sets. What was served and who owns it stay known: a served set does not come back,
+    /// and nobody else takes the pool.
     pub(crate) fn drop_all(&mut self) {
         self.retain_sets(|_| false);
     }
@@ -267,13 +268,14 @@ mod tests {
         assert!(pool.check_bounds().is_err());
         pool.drop_set(SetTag([0; 16]));
         assert!(pool.check_bounds().is_ok());
-        let mut full = Pool::default();
-        full.served = (0..MAX_SERVED_TAGS)
-            .map(|n| ServedTag {
-                tag: SetTag([u8::try_from(n).unwrap(); 16]),
-                last_day: 9,
-            })
-            .collect();
+        let served = (0..MAX_SERVED_TAGS).map(|n| ServedTag {
+            tag: SetTag([u8::try_from(n).unwrap(); 16]),
+            last_day: 9,
+        });
+        let mut full = Pool {
+            served: served.collect(),
+            ..Pool::default()
+        };
         assert!(full.check_bounds().is_ok());
         full.expire(10);
         for n in 0..MAX_SET_DEVICES {

@@ -14,8 +14,8 @@ use crate::reseal::{Writer, outcome};
 use crate::state::{GroupState, Head, Pending, PendingItem, PendingKind};
 use crate::{Env, HubShared};
 use openmls::extensions::SenderExtensionIndex;
-use openmls::framing::ProcessedMessageContent;
-use openmls::group::{GroupEpoch, GroupId as MlsGroupId, QueuedProposal};
+use openmls::framing::{ProcessedMessageContent, PublicMessageIn};
+use openmls::group::{GroupEpoch, GroupId as MlsGroupId, PublicGroup, QueuedProposal};
 use openmls::messages::external_proposals::ExternalProposal;
 use openmls::messages::proposals::Proposal;
 use openmls::prelude::LeafNodeIndex;
@@ -93,7 +93,8 @@ fn check_one(
     request: &ProposalsRequest,
 ) -> Result<PendingItem, Refusal> {
     let head = state.head();
-    let queued = process(shared, state, head.group_id, head.epoch, message.as_slice())?;
+    let public = parse_handshake(message.as_slice(), head.group_id, head.epoch)?;
+    let queued = process(shared, &state.mls.group, public)?;
     let pending = pending_refs(&state.pending)?;
     let before = Before {
         members: &state.mls.members,
@@ -120,23 +121,19 @@ fn check_one(
     item(kind, leaf_index, message.clone(), &queued, inbox)
 }
 
-fn process(
+/// MLS validation of a proposal.
+pub(crate) fn process(
     shared: &HubShared,
-    state: &GroupState,
-    group_id: GroupId,
-    epoch: u64,
-    message: &[u8],
-) -> Result<QueuedProposal, Refusal> {
-    let public = parse_handshake(message, group_id, epoch)?;
-    let processed = state
-        .mls
-        .group
+    group: &PublicGroup,
+    public: PublicMessageIn,
+) -> Result<QueuedProposal, Reject> {
+    let processed = group
         .process_message(&shared.crypto, public)
         .map_err(|_| Reject::InvalidProposal)?;
     match processed.into_content() {
         ProcessedMessageContent::ProposalMessage(queued)
         | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => Ok(*queued),
-        _ => Err(Reject::InvalidProposal.into()),
+        _ => Err(Reject::InvalidProposal),
     }
 }
 
@@ -174,7 +171,7 @@ fn joiner_inbox(shared: &HubShared, request: &ProposalsRequest) -> Result<InboxA
     }
 }
 
-fn item(
+pub(crate) fn item(
     kind: PendingKind,
     leaf_index: u32,
     message: HandshakeBytes,
@@ -223,13 +220,8 @@ pub(crate) fn reissue(
     let mut items = Vec::new();
     for leaf in leaves {
         let message = remove_proposal(writer.shared, group_id, head.epoch, leaf)?;
-        let queued = process(
-            writer.shared,
-            state,
-            group_id,
-            head.epoch,
-            message.as_slice(),
-        )?;
+        let public = parse_handshake(message.as_slice(), group_id, head.epoch)?;
+        let queued = process(writer.shared, &state.mls.group, public)?;
         items.push(item(
             PendingKind::HubRemove,
             leaf,

@@ -28,7 +28,6 @@ pub(crate) struct ReadOnlyStorage {
     context: Vec<u8>,
     interim: Vec<u8>,
     tag: Vec<u8>,
-    queued: Vec<Vec<u8>>,
 }
 
 /// A record of openmls' that does not parse.
@@ -53,50 +52,15 @@ impl MlsState {
         deltas: &[DeltaRecord],
         pending: &Pending,
     ) -> Result<Self, Fault> {
-        let stored: StoredGroup =
-            postcard::from_bytes(tree.mls.as_slice()).map_err(|_| Fault::Inconsistent)?;
-        let queued = pending
-            .items
-            .iter()
-            .map(|i| i.queued.as_slice().to_vec())
-            .collect();
-        let storage = ReadOnlyStorage {
-            tree: stored.tree,
-            context: stored.context,
-            interim: stored.interim,
-            tag: stored.tag,
-            queued: if deltas.is_empty() {
-                queued
-            } else {
-                Vec::new()
-            },
-        };
         let id = MlsGroupId::from_slice(&group_id.0);
-        let mut group = load_group(&storage, &id)?;
-        let mut group_info = tree.group_info;
         let mut signer = tree.signer;
-        for delta in deltas {
-            let staged: StagedCommit =
-                postcard::from_bytes(delta.staged.as_slice()).map_err(|_| Fault::Inconsistent)?;
-            // openmls does not check that a delta follows.
-            let follows = group.group_context().epoch().as_u64().checked_add(1);
-            if follows != Some(staged.group_context().epoch().as_u64()) {
-                return Err(Fault::Inconsistent);
-            }
-            group
-                .merge_commit(&storage, staged)
-                .map_err(|_| Fault::Inconsistent)?;
-            group_info = delta.group_info.clone();
-            signer = delta.signer;
+        let mut group_info = tree.group_info.clone();
+        if let Some(last) = deltas.last() {
+            signer = last.signer;
+            group_info = last.group_info.clone();
         }
-        if !deltas.is_empty() && !pending.items.is_empty() {
-            for item in pending.items.iter() {
-                let (_, proposal) = crate::apply::read_queued(item.queued.as_slice())?;
-                group
-                    .add_proposal(&storage, proposal)
-                    .map_err(|_| Fault::Inconsistent)?;
-            }
-        }
+        let deltas = deltas.iter().map(|delta| delta.staged.as_slice());
+        let group = replay(&id, tree.mls.as_slice(), deltas, pending)?;
         let members = Members::of_public_group(&group).map_err(|_| Fault::Inconsistent)?;
         Ok(Self {
             group,
@@ -128,24 +92,12 @@ impl MlsState {
 
     /// The snapshot of the group as it is now.
     pub(crate) fn snapshot(&self) -> Result<TreeRecord, Fault> {
-        let context = self.group.group_context();
-        let tag = self.group.confirmation_tag();
-        let mut interim_input = context.confirmed_transcript_hash().to_vec();
-        tag.tls_serialize(&mut interim_input)
-            .map_err(|_| Fault::Encoding)?;
-        let interim = InterimTranscriptHash(sordino_crypto::sha256(&interim_input).0.to_vec());
-        let stored = StoredGroup {
-            tree: to_postcard(self.group.treesync())?,
-            context: to_postcard(context)?,
-            interim: to_postcard(&interim)?,
-            tag: to_postcard(tag)?,
-        };
         Ok(TreeRecord {
             format: HEAD_FORMAT,
             epoch: self.epoch(),
             group_info: self.group_info.clone(),
             signer: self.signer,
-            mls: Bytes::new(to_postcard(&stored)?).map_err(|_| Fault::Encoding)?,
+            mls: Bytes::new(store(&self.group)?).map_err(|_| Fault::Encoding)?,
         })
     }
 
@@ -168,10 +120,57 @@ impl MlsState {
     }
 }
 
-fn load_group(storage: &ReadOnlyStorage, id: &MlsGroupId) -> Result<PublicGroup, Fault> {
-    PublicGroup::load(storage, id)
+/// A public group as bytes.
+pub(crate) fn store(group: &PublicGroup) -> Result<Vec<u8>, Fault> {
+    let context = group.group_context();
+    let tag = group.confirmation_tag();
+    let mut interim_input = context.confirmed_transcript_hash().to_vec();
+    tag.tls_serialize(&mut interim_input)
+        .map_err(|_| Fault::Encoding)?;
+    let interim = InterimTranscriptHash(sordino_crypto::sha256(&interim_input).0.to_vec());
+    to_postcard(&StoredGroup {
+        tree: to_postcard(group.treesync())?,
+        context: to_postcard(context)?,
+        interim: to_postcard(&interim)?,
+        tag: to_postcard(tag)?,
+    })
+}
+
+/// A public group from bytes: deltas are merged in order, pending proposals queued.
+pub(crate) fn replay<'a>(
+    id: &MlsGroupId,
+    stored: &[u8],
+    deltas: impl Iterator<Item = &'a [u8]>,
+    pending: &Pending,
+) -> Result<PublicGroup, Fault> {
+    let stored: StoredGroup = postcard::from_bytes(stored).map_err(|_| Fault::Inconsistent)?;
+    let storage = ReadOnlyStorage {
+        tree: stored.tree,
+        context: stored.context,
+        interim: stored.interim,
+        tag: stored.tag,
+    };
+    let mut group = PublicGroup::load(&storage, id)
         .map_err(|_| Fault::Inconsistent)?
-        .ok_or(Fault::Inconsistent)
+        .ok_or(Fault::Inconsistent)?;
+    for delta in deltas {
+        let staged: StagedCommit = postcard::from_bytes(delta).map_err(|_| Fault::Inconsistent)?;
+        // openmls does not check that a delta follows.
+        let follows = group.group_context().epoch().as_u64().checked_add(1);
+        if follows != Some(staged.group_context().epoch().as_u64()) {
+            return Err(Fault::Inconsistent);
+        }
+        group
+            .merge_commit(&storage, staged)
+            .map_err(|_| Fault::Inconsistent)?;
+    }
+    for item in pending.items.iter() {
+        let (_, proposal) = crate::apply::read_queued(item.queued.as_slice())?;
+        group
+            .add_proposal(&storage, proposal)
+            .map_err(|_| Fault::Inconsistent)?;
+    }
+    Ok(group)
 }
 
 /// Serialises in postcard.
@@ -199,10 +198,8 @@ impl PublicStorageProvider<CURRENT_VERSION> for ReadOnlyStorage {
         &self,
         _: &GroupId,
     ) -> Result<Vec<(ProposalRef, QueuedProposal)>, Self::PublicError> {
-        self.queued
-            .iter()
-            .map(|q| postcard::from_bytes(q).map_err(|_| NotReadable))
-            .collect()
+        // They are queued after the deltas.
+        Ok(Vec::new())
     }
 
     fn tree<

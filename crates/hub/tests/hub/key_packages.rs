@@ -1,372 +1,310 @@
-//! Key-package sets and deposits: what they do, and every refusal, after which nothing changed.
+//! Key-package sets: what publishing, looking, fetching and dropping do.
 
-use crate::support::{Inbox, World, done, rejected};
-use sordino_crypto::{ContactToken, Space, open_inbox_delivery, sha256};
-use sordino_hub::Endpoint;
+use crate::pool::{Pool, entry, nonce, single, whole};
+use crate::support::{World, done};
+use sordino_hub::{Endpoint, Step};
 use sordino_wire::limits::{
-    MAX_INBOX_DELIVERIES, MAX_POOL_SETS, MAX_SET_DAYS, MAX_SET_DEVICES, SET_ENTRY_CIPHERTEXT_BYTES,
+    MAX_POOL_SETS, MAX_SET_DAYS, MAX_SET_DEVICES, MAX_SET_ENTRIES_PER_REQUEST, POOL_IDLE_DAYS,
 };
-use sordino_wire::{
-    Authentication, Bytes, Deposit, DeviceTag, DropKeyPackages, DsRequest, FetchKeyPackages,
-    FetchedSet, HpkeCiphertext, InboxDelivery, InspectKeyPackages, List, Nonce, OpenInbox,
-    PoolState, PublishKeyPackages, ReadInbox, Reject, RequestBody, ResponseBody, Salt, Secret32,
-    SetEntry, SetTag, exact,
-};
+use sordino_wire::{DeviceTag, ResponseBody, SetTag};
 use std::collections::BTreeSet;
 
-const TOKEN: [u8; 32] = [1; 32];
-const OWNER: [u8; 32] = [2; 32];
-
-fn entry(world: &World, tag: u8, device: u8, devices: u8) -> SetEntry {
-    SetEntry {
-        set_tag: SetTag([tag; 16]),
-        device_tag: DeviceTag([device; 16]),
-        devices,
-        cipher_suite: 1,
-        last_day: world.today() + 30,
-        salt: Salt([tag; 16]),
-        ciphertext: Bytes::new(vec![device; SET_ENTRY_CIPHERTEXT_BYTES]).unwrap(),
+#[test]
+fn a_set_is_fetched_as_it_was_published_and_once() {
+    let mut world = World::new(701);
+    let pool = Pool::new(1);
+    let set = whole(&mut world, 1, 3, 20);
+    // Each device publishes its own entry; the set is there when the last one has.
+    for one in &set {
+        pool.assert_empty(&mut world);
+        pool.publish(&mut world, std::slice::from_ref(one));
     }
-}
-
-fn publish_as(owner: [u8; 32], entries: Vec<SetEntry>, drop: Vec<SetTag>) -> RequestBody {
-    RequestBody::PublishKeyPackages(PublishKeyPackages {
-        contact_token: Secret32::new(TOKEN),
-        owner_secret: Secret32::new(owner),
-        entries: List::new(entries).unwrap(),
-        drop: List::new(drop).unwrap(),
-    })
-}
-
-fn publish(entries: Vec<SetEntry>) -> RequestBody {
-    publish_as(OWNER, entries, Vec::new())
-}
-
-fn fetch_with(token: [u8; 32], nonce: u8) -> RequestBody {
-    RequestBody::FetchKeyPackages(FetchKeyPackages {
-        contact_token: Secret32::new(token),
-        nonce: Nonce([nonce; 16]),
-    })
-}
-
-fn fetch(nonce: u8) -> RequestBody {
-    fetch_with(TOKEN, nonce)
-}
-
-#[track_caller]
-fn fetched(answer: ResponseBody) -> FetchedSet {
-    match answer {
-        ResponseBody::KeyPackages(set) => set,
-        other => panic!("no set: {other:?}"),
-    }
-}
-
-fn inspect(world: &mut World, owner: [u8; 32]) -> ResponseBody {
-    world.ask(RequestBody::InspectKeyPackages(InspectKeyPackages {
-        contact_token: Secret32::new(TOKEN),
-        owner_secret: Secret32::new(owner),
-    }))
-}
-
-#[track_caller]
-fn pool(world: &mut World) -> PoolState {
-    match inspect(world, OWNER) {
-        ResponseBody::Pool(pool) => pool,
-        other => panic!("no pool: {other:?}"),
-    }
-}
-
-#[track_caller]
-fn refused(world: &mut World, body: RequestBody, endpoint: Endpoint) -> Reject {
-    let auth = Authentication::Possession;
-    let bytes = DsRequest::free(body, auth).encode().unwrap();
-    world.refused(&bytes, endpoint)
+    let fetched = pool.fetch(&mut world);
+    assert_eq!(fetched.entries.as_slice(), set);
+    assert_eq!(fetched.left, 0);
+    pool.assert_empty(&mut world);
+    assert_eq!(world.store.records.len(), 1, "entries of a served set stay");
 }
 
 #[test]
-fn a_set_is_fetched_once_as_a_whole() {
-    let mut world = World::new(901);
-    let entries = vec![entry(&world, 1, 1, 2), entry(&world, 2, 1, 1)];
-    done(world.ask(publish(entries)));
-    // The set of two devices lacks one; the other one is whole.
-    let set = fetched(world.ask(fetch(1)));
-    assert_eq!((set.entries.len(), set.left), (1, 0));
-    assert_eq!(set.entries.as_slice()[0].set_tag, SetTag([2; 16]));
-    assert_eq!(rejected(world.ask(fetch(2))), Reject::PoolEmpty);
-    let second = entry(&world, 1, 2, 2);
-    done(world.ask(publish(vec![second])));
-    let set = fetched(world.ask(fetch(3)));
-    let devices: BTreeSet<u8> = set.entries.iter().map(|e| e.device_tag.0[0]).collect();
-    assert_eq!(devices, [1, 2].into());
-    assert_eq!(rejected(world.ask(fetch(4))), Reject::PoolEmpty);
-    let state = pool(&mut world);
-    assert!(state.sets.is_empty());
-    assert_eq!(state.served.len(), 2);
-}
-
-#[test]
-fn the_same_request_gets_the_same_set_for_an_hour() {
-    let mut world = World::new(902);
-    let entries = vec![entry(&world, 1, 1, 1), entry(&world, 2, 1, 1)];
-    done(world.ask(publish(entries)));
-    let first = fetched(world.ask(fetch(1)));
-    let before = world.store.clone();
-    assert_eq!(fetched(world.ask(fetch(1))), first);
-    assert!(world.store == before, "a repetition changed the store");
-    let second = fetched(world.ask(fetch(2)));
-    assert_ne!(
-        second.entries.as_slice()[0].set_tag,
-        first.entries.as_slice()[0].set_tag
-    );
-    // The nonce serves no other pool.
-    let other = refused(
-        &mut world,
-        fetch_with([9; 32], 1),
-        Endpoint::GroupKeyPackages,
-    );
-    assert_eq!(other, Reject::Replayed);
-}
-
-#[test]
-fn the_owner_sees_what_is_missing_and_replaces_before_it_drops() {
-    let mut world = World::new(903);
-    assert!(pool(&mut world).sets.is_empty());
-    let entries = vec![entry(&world, 1, 1, 2)];
-    done(world.ask(publish(entries)));
-    let state = pool(&mut world);
-    assert_eq!(
-        (
-            state.sets.as_slice()[0].devices,
-            state.sets.as_slice()[0].device_tags.len()
-        ),
-        (2, 1)
-    );
-    let full: Vec<SetEntry> = (2..=MAX_POOL_SETS as u8)
-        .map(|tag| entry(&world, tag, 1, 1))
+fn the_set_that_ends_first_is_fetched_first() {
+    let mut world = World::new(702);
+    let pool = Pool::new(1);
+    let days = [30, 10, 20];
+    let sets: Vec<_> = (1u8..)
+        .zip(days)
+        .map(|(tag, days)| single(&mut world, tag, days))
         .collect();
-    done(world.ask(publish(full)));
-    // There is room for one more, since the old one goes in the same transaction.
-    let new = vec![entry(&world, 99, 1, 1)];
-    done(world.ask(publish_as(OWNER, new, vec![SetTag([1; 16])])));
-    let tags: BTreeSet<u8> = pool(&mut world)
-        .sets
-        .iter()
-        .map(|s| s.set_tag.0[0])
+    pool.publish(&mut world, &sets);
+    for (tag, left) in [(2, 2), (3, 1), (1, 0)] {
+        let fetched = pool.fetch(&mut world);
+        assert_eq!(fetched.entries.as_slice()[0].set_tag, SetTag([tag; 16]));
+        assert_eq!(fetched.left, left);
+    }
+    pool.assert_empty(&mut world);
+}
+
+#[test]
+fn an_incomplete_set_is_never_fetched() {
+    let mut world = World::new(703);
+    let pool = Pool::new(1);
+    let first = single(&mut world, 1, 20);
+    pool.publish(&mut world, &[first]);
+    // A sibling knows of three devices: what was complete is so no longer.
+    let second = entry(&mut world, 1, 2, 3, 20);
+    pool.publish(&mut world, &[second]);
+    pool.assert_empty(&mut world);
+    let state = pool.state(&mut world);
+    assert_eq!(state.sets.as_slice()[0].devices, 3);
+    assert_eq!(state.sets.as_slice()[0].device_tags.len(), 2);
+    // One that knows of fewer does not lower the number.
+    let first_again = entry(&mut world, 1, 1, 1, 20);
+    pool.publish(&mut world, &[first_again]);
+    pool.assert_empty(&mut world);
+    let third = entry(&mut world, 1, 3, 2, 20);
+    pool.publish(&mut world, &[third]);
+    assert_eq!(pool.fetch(&mut world).entries.len(), 3);
+}
+
+#[test]
+fn the_largest_set_goes_through() {
+    let mut world = World::new(704);
+    let pool = Pool::new(1);
+    let devices = u8::try_from(MAX_SET_DEVICES).unwrap();
+    let set = whole(&mut world, 1, devices, MAX_SET_DAYS);
+    for part in set.chunks(MAX_SET_ENTRIES_PER_REQUEST) {
+        pool.publish(&mut world, part);
+    }
+    assert_eq!(pool.fetch(&mut world).entries.as_slice(), set);
+}
+
+#[test]
+fn a_device_replaces_its_own_entry_and_no_other() {
+    let mut world = World::new(705);
+    let pool = Pool::new(1);
+    let set = whole(&mut world, 1, 2, 20);
+    pool.publish(&mut world, &set);
+    let records = world.store.records.len();
+    let again = entry(&mut world, 1, 2, 2, 20);
+    pool.publish(&mut world, std::slice::from_ref(&again));
+    assert_eq!(world.store.records.len(), records, "the former entry goes");
+    let fetched = pool.fetch(&mut world);
+    assert_eq!(fetched.entries.as_slice(), [set[0].clone(), again]);
+}
+
+#[test]
+fn of_two_entries_of_one_device_in_one_request_the_last_counts() {
+    let mut world = World::new(706);
+    let pool = Pool::new(1);
+    let two = [single(&mut world, 1, 20), single(&mut world, 1, 20)];
+    pool.publish(&mut world, &two);
+    assert_eq!(world.store.records.len(), 2, "the pool and one entry");
+    assert_eq!(pool.fetch(&mut world).entries.as_slice(), &two[1..]);
+}
+
+#[test]
+fn sets_are_dropped_after_new_ones_are_in() {
+    let mut world = World::new(707);
+    let pool = Pool::new(1);
+    let sets: Vec<_> = (0..u8::try_from(MAX_POOL_SETS).unwrap())
+        .map(|tag| single(&mut world, tag, 20))
         .collect();
-    assert!(tags.contains(&99) && !tags.contains(&1));
-}
-
-#[test]
-fn what_is_published_must_be_in_order() {
-    let mut world = World::new(904);
-    let entries = vec![entry(&world, 1, 1, 2), entry(&world, 2, 1, 1)];
-    done(world.ask(publish(entries)));
-    fetched(world.ask(fetch(1)));
-    type Change = fn(&mut SetEntry, u32);
-    let changes: [(Change, Reject); 8] = [
-        (|e, _| e.last_day += 1, Reject::InvalidSet),
-        (|e, _| e.cipher_suite = 2, Reject::InvalidSet),
-        (|e, _| e.set_tag = SetTag([2; 16]), Reject::InvalidSet),
-        (|e, _| e.devices = 0, Reject::InvalidSet),
-        (
-            |e, _| e.devices = MAX_SET_DEVICES as u8 + 1,
-            Reject::InvalidSet,
-        ),
-        (|e, today| e.last_day = today - 1, Reject::InvalidSet),
-        (
-            |e, today| e.last_day = today + MAX_SET_DAYS + 1,
-            Reject::InvalidSet,
-        ),
-        (
-            |e, today| e.last_day = today.saturating_sub(400),
-            Reject::InvalidSet,
-        ),
-    ];
-    let today = world.today();
-    for (index, (change, reject)) in changes.into_iter().enumerate() {
-        let mut wrong = entry(&world, 1, 2, 2);
-        change(&mut wrong, today);
-        let got = refused(&mut world, publish(vec![wrong]), Endpoint::GroupKeyPackages);
-        assert_eq!(got, reject, "change {index}");
-    }
-    // One wrong entry is the refusal of all.
-    let mut wrong = entry(&world, 3, 1, 1);
-    wrong.devices = 0;
-    let good = entry(&world, 4, 1, 1);
-    refused(
-        &mut world,
-        publish(vec![good, wrong]),
-        Endpoint::GroupKeyPackages,
+    pool.publish(&mut world, &sets);
+    // Full, and yet one can be put in place of another.
+    let new = single(&mut world, 100, 1);
+    let replace = pool.publishes(std::slice::from_ref(&new), &[SetTag([0; 16])]);
+    done(world.ask(replace));
+    assert_eq!(world.store.records.len(), 1 + MAX_POOL_SETS);
+    assert_eq!(pool.fetch(&mut world).entries.as_slice(), [new]);
+    // A set that was dropped was not served: it may come back.
+    pool.publish(&mut world, &sets[..1]);
+    assert!(
+        pool.state(&mut world)
+            .sets
+            .iter()
+            .any(|s| s.set_tag == SetTag([0; 16]))
     );
-    let many: Vec<SetEntry> = (10..10 + MAX_POOL_SETS as u8)
-        .map(|tag| entry(&world, tag, 1, 1))
-        .collect();
-    let got = refused(&mut world, publish(many), Endpoint::GroupKeyPackages);
+    // One that is put and dropped at once is not there; dropping what is not there is nothing.
+    let new = single(&mut world, 101, 1);
+    let tags = [SetTag([101; 16]), SetTag([102; 16]), SetTag([1; 16])];
+    done(world.ask(pool.publishes(&[new], &tags)));
     assert_eq!(
-        got,
-        Reject::LimitReached {
-            limit: MAX_POOL_SETS as u32
-        }
+        world.store.records.len(),
+        MAX_POOL_SETS,
+        "the pool and one set less"
     );
 }
 
 #[test]
-fn a_pool_has_one_owner() {
-    let mut world = World::new(905);
-    let entries = vec![entry(&world, 1, 1, 1)];
-    done(world.ask(publish(entries)));
-    let thief = [7; 32];
-    let other = vec![entry(&world, 2, 1, 1)];
-    let drop = RequestBody::DropKeyPackages(DropKeyPackages {
-        contact_token: Secret32::new(TOKEN),
-        owner_secret: Secret32::new(thief),
-    });
-    for body in [publish_as(thief, other, Vec::new()), drop] {
-        let got = refused(&mut world, body, Endpoint::GroupKeyPackages);
-        assert_eq!(got, Reject::BadAuthentication);
-    }
-    assert_eq!(
-        rejected(inspect(&mut world, thief)),
-        Reject::BadAuthentication
-    );
-    // The owner drops it; then nothing is left for anybody.
-    done(world.ask(RequestBody::DropKeyPackages(DropKeyPackages {
-        contact_token: Secret32::new(TOKEN),
-        owner_secret: Secret32::new(OWNER),
-    })));
-    assert_eq!(rejected(world.ask(fetch(1))), Reject::PoolEmpty);
-    assert!(pool(&mut world).sets.is_empty());
-}
-
-#[test]
-fn unknown_empty_and_wrong_are_one_answer() {
-    let mut world = World::new(906);
-    let entries = vec![entry(&world, 1, 1, 1)];
-    done(world.ask(publish(entries)));
-    fetched(world.ask(fetch(1)));
-    for (token, nonce) in [(TOKEN, 2), ([3; 32], 3), (OWNER, 4)] {
-        let got = refused(
-            &mut world,
-            fetch_with(token, nonce),
-            Endpoint::GroupKeyPackages,
-        );
-        assert_eq!(got, Reject::PoolEmpty);
-    }
-}
-
-#[test]
-fn what_is_past_its_day_is_gone_and_its_tag_may_come_back() {
-    let mut world = World::new(907);
-    let entries = vec![entry(&world, 1, 1, 1), entry(&world, 2, 1, 1)];
-    done(world.ask(publish(entries)));
-    fetched(world.ask(fetch(1)));
-    world.pass_days(31);
-    assert_eq!(rejected(world.ask(fetch(2))), Reject::PoolEmpty);
-    let state = pool(&mut world);
+fn its_owner_sees_a_pool_and_changes_nothing_by_looking() {
+    let mut world = World::new(708);
+    let pool = Pool::new(1);
+    let state = pool.state(&mut world);
     assert!(state.sets.is_empty() && state.served.is_empty());
-    let again = vec![entry(&world, 1, 1, 1)];
-    done(world.ask(publish(again)));
-    fetched(world.ask(fetch(3)));
-}
-
-#[test]
-fn pools_have_one_size_whatever_is_in_them() {
-    let mut sizes = BTreeSet::new();
-    for devices in [1, 16] {
-        let mut world = World::new(908);
-        for device in 1..=devices {
-            let entries: Vec<SetEntry> = (1..=MAX_POOL_SETS as u8)
-                .map(|tag| entry(&world, tag, device, devices))
-                .collect();
-            done(world.ask(publish(entries)));
-        }
-        let pool = ContactToken::new(Secret32::new(TOKEN)).pool_id().unwrap();
-        let key = world
-            .outer
-            .index()
-            .blind(Space::KeyPackage, &pool.0)
-            .unwrap();
-        sizes.insert(
-            sordino_hub::Records::get(&world.store, &key)
-                .unwrap()
-                .unwrap()
-                .len(),
-        );
-    }
-    assert_eq!(sizes.len(), 1, "{sizes:?}");
-}
-
-fn deposit_into(inbox: &Inbox, secret: [u8; 32], contents: &[u8]) -> RequestBody {
-    RequestBody::Deposit(Deposit {
-        inbox: inbox.address.clone(),
-        deposit_secret: Secret32::new(secret),
-        contents: Bytes::new(contents).unwrap(),
-    })
-}
-
-fn open_for_deposits(world: &mut World, secret: [u8; 32]) -> Inbox {
-    let inbox = Inbox::new(world, 5);
-    done(world.ask(RequestBody::OpenInbox(OpenInbox {
-        deposit_hash: Some(sha256(&secret)),
-        ..inbox.request()
-    })));
-    inbox
-}
-
-#[test]
-fn a_deposit_reaches_the_owner_of_the_inbox() {
-    let mut world = World::new(909);
-    let inbox = open_for_deposits(&mut world, [5; 32]);
-    done(world.ask(deposit_into(&inbox, [5; 32], b"an offer")));
-    let read = RequestBody::ReadInbox(ReadInbox {
-        inbox_secret: inbox.secret.duplicate(),
-        from: 0,
-        wait_s: 0,
-    });
-    let ResponseBody::Inbox(page) = world.ask(read) else {
-        panic!("no page");
+    assert!(world.store.records.is_empty());
+    let set = whole(&mut world, 1, 2, 20);
+    let half = entry(&mut world, 2, 7, 2, 30);
+    pool.publish(&mut world, &set);
+    pool.publish(&mut world, &[half]);
+    pool.fetch(&mut world);
+    let before = world.store.clone();
+    let state = pool.state(&mut world);
+    assert!(world.store == before);
+    assert_eq!(state.served.as_slice(), [SetTag([1; 16])]);
+    let [left] = state.sets.as_slice() else {
+        panic!("one set is left")
     };
-    let sealed: HpkeCiphertext = exact(page.entries.as_slice()[0].entry.as_slice()).unwrap();
-    let id = inbox.address.inbox_id;
-    let opened = open_inbox_delivery(inbox.private.expose(), id, &sealed).unwrap();
-    assert_eq!(
-        opened,
-        InboxDelivery::Deposit(Bytes::new(b"an offer").unwrap())
-    );
+    assert_eq!((left.set_tag, left.devices), (SetTag([2; 16]), 2));
+    assert_eq!(left.device_tags.as_slice(), [DeviceTag([7; 16])]);
+    assert_eq!(left.last_day, world.today() + 30);
 }
 
 #[test]
-fn deposits_are_taken_where_they_were_asked_for_alone() {
-    let mut world = World::new(910);
-    let unavailable = Reject::InboxUnavailable { index: 0 };
-    let inbox = open_for_deposits(&mut world, [5; 32]);
-    let welcomes = Inbox::new(&mut world, 5);
-    done(world.ask(RequestBody::OpenInbox(welcomes.request())));
-    let unknown = Inbox::new(&mut world, 5);
-    let mut elsewhere = deposit_into(&inbox, [5; 32], b"x");
-    if let RequestBody::Deposit(deposit) = &mut elsewhere {
-        deposit.inbox.domain = sordino_wire::Domain::new("other.example").unwrap();
+fn the_same_fetch_again_gets_the_same_set() {
+    let mut world = World::new(709);
+    let pool = Pool::new(1);
+    let sets = [single(&mut world, 1, 10), single(&mut world, 2, 20)];
+    pool.publish(&mut world, &sets);
+    let asked = nonce(&mut world);
+    let first = pool.fetch_with(&mut world, asked);
+    let before = world.store.clone();
+    assert_eq!(pool.fetch_with(&mut world, asked), first);
+    assert!(world.store == before, "a repeated fetch changed the store");
+    // After everything else is gone, too.
+    pool.fetch(&mut world);
+    done(world.ask(pool.drops()));
+    assert_eq!(pool.fetch_with(&mut world, asked), first);
+}
+
+#[test]
+fn of_two_fetches_at_once_each_gets_a_set_of_its_own() {
+    let mut world = World::new(710);
+    let pool = Pool::new(1);
+    let sets = [single(&mut world, 1, 10), single(&mut world, 2, 20)];
+    pool.publish(&mut world, &sets);
+    let steps = [1, 2].map(|n| {
+        let bytes = crate::support::possession_bytes(pool.fetches([n; 16]));
+        world.step(&bytes, Endpoint::GroupKeyPackages)
+    });
+    let [Step::Commit(first), Step::Commit(second)] = steps else {
+        panic!("both see a set")
+    };
+    // Both would take the same one; the store lets one of them.
+    assert!(first.reply == second.reply);
+    world.store.apply(first.changes).unwrap();
+    assert!(world.store.apply(second.changes).is_err());
+    assert!(ResponseBody::KeyPackages(pool.fetch_with(&mut world, [1; 16])) == first.reply);
+    let again = pool.fetch_with(&mut world, [2; 16]);
+    assert!(ResponseBody::KeyPackages(again) != first.reply);
+    pool.assert_empty(&mut world);
+}
+
+#[test]
+fn a_dropped_pool_is_empty_and_stays_its_owners() {
+    let mut world = World::new(711);
+    let pool = Pool::new(1);
+    done(world.ask(pool.drops()));
+    assert!(
+        world.store.records.is_empty(),
+        "dropping nothing leaves nothing"
+    );
+    let sets = [single(&mut world, 1, 10), single(&mut world, 2, 20)];
+    pool.publish(&mut world, &sets);
+    pool.fetch(&mut world);
+    done(world.ask(pool.drops()));
+    assert_eq!(world.store.records.len(), 1, "no entry stays");
+    pool.assert_empty(&mut world);
+    // Again, as after a lost answer.
+    done(world.ask(pool.drops()));
+    let state = pool.state(&mut world);
+    assert!(state.sets.is_empty());
+    assert_eq!(
+        state.served.as_slice(),
+        [SetTag([1; 16])],
+        "served stays served"
+    );
+    let new = single(&mut world, 3, 10);
+    pool.publish(&mut world, &[new]);
+    assert_eq!(pool.fetch(&mut world).entries.len(), 1);
+}
+
+#[test]
+fn a_set_can_be_fetched_on_its_last_day_and_not_after() {
+    let mut world = World::new(712);
+    let pool = Pool::new(1);
+    let sets = [
+        single(&mut world, 1, 3),
+        single(&mut world, 2, 3),
+        single(&mut world, 3, 9),
+    ];
+    pool.publish(&mut world, &sets);
+    world.pass_days(3);
+    assert_eq!(pool.fetch(&mut world).left, 2);
+    world.pass_days(1);
+    // The second has ended, the first is no longer remembered as served: it cannot come back, since
+    // its day has passed.
+    let state = pool.state(&mut world);
+    assert_eq!(state.sets.len(), 1);
+    assert!(state.served.is_empty());
+    let fetched = pool.fetch(&mut world);
+    assert_eq!(fetched.entries.as_slice()[0].set_tag, SetTag([3; 16]));
+    assert_eq!(fetched.left, 0);
+    pool.assert_empty(&mut world);
+}
+
+#[test]
+fn a_pool_that_nobody_touches_is_forgotten() {
+    let mut world = World::new(713);
+    let pool = Pool::new(1);
+    let set = single(&mut world, 1, 3);
+    pool.publish(&mut world, &[set]);
+    world.pass_days(4);
+    assert_eq!(world.store.records.len(), 1, "the entry went with its day");
+    world.pass_days(POOL_IDLE_DAYS);
+    assert!(world.store.records.is_empty());
+}
+
+#[test]
+fn pools_do_not_touch_one_another() {
+    let mut world = World::new(714);
+    let (one, two) = (Pool::new(1), Pool::new(2));
+    let sets = [single(&mut world, 1, 10), single(&mut world, 1, 10)];
+    one.publish(&mut world, &sets[..1]);
+    two.publish(&mut world, &sets[1..]);
+    assert_eq!(one.fetch(&mut world).entries.as_slice(), &sets[..1]);
+    one.assert_empty(&mut world);
+    done(world.ask(one.drops()));
+    assert_eq!(two.fetch(&mut world).entries.as_slice(), &sets[1..]);
+}
+
+/// Who reads the disk learns neither how many sets a pool holds nor of how many devices.
+#[test]
+fn pools_have_one_size_and_entries_have_one_size() {
+    let mut world = World::new(715);
+    let mut pool_sizes = BTreeSet::new();
+    let mut entry_sizes = BTreeSet::new();
+    let largest = u8::try_from(MAX_SET_DEVICES).unwrap();
+    let sets = u8::try_from(MAX_POOL_SETS).unwrap();
+    for (number, devices, count) in [(1u8, 1, 1), (2, 3, 2), (3, largest, sets), (4, 1, sets)] {
+        let pool = Pool::new(number);
+        let others: BTreeSet<_> = world.store.records.keys().copied().collect();
+        for tag in 0..count {
+            let set = whole(&mut world, tag, devices, 20);
+            for part in set.chunks(MAX_SET_ENTRIES_PER_REQUEST) {
+                pool.publish(&mut world, part);
+            }
+        }
+        pool.fetch(&mut world);
+        let mut sizes: Vec<usize> = (world.store.records.iter())
+            .filter(|(key, _)| !others.contains(*key))
+            .map(|(_, row)| row.value.len())
+            .collect();
+        // The pool is the largest record; an entry is an eighth of it.
+        sizes.sort_unstable();
+        pool_sizes.insert(sizes.pop().unwrap());
+        assert_eq!(sizes.len(), usize::from(devices) * (usize::from(count) - 1));
+        entry_sizes.extend(sizes);
     }
-    let mut other_key = deposit_into(&inbox, [5; 32], b"x");
-    if let RequestBody::Deposit(deposit) = &mut other_key {
-        deposit.inbox.hpke_key = unknown.address.hpke_key.clone();
-    }
-    for body in [
-        deposit_into(&inbox, [6; 32], b"x"),
-        deposit_into(&welcomes, [5; 32], b"x"),
-        deposit_into(&unknown, [5; 32], b"x"),
-        elsewhere,
-        other_key,
-    ] {
-        assert_eq!(refused(&mut world, body, Endpoint::Inboxes), unavailable);
-    }
-    for _ in 0..MAX_INBOX_DELIVERIES {
-        done(world.ask(deposit_into(&inbox, [5; 32], b"x")));
-    }
-    let full = deposit_into(&inbox, [5; 32], b"x");
-    assert_eq!(refused(&mut world, full, Endpoint::Inboxes), unavailable);
-    let late = open_for_deposits(&mut world, [5; 32]);
-    world.pass_days(6);
-    let body = deposit_into(&late, [5; 32], b"x");
-    assert_eq!(refused(&mut world, body, Endpoint::Inboxes), unavailable);
+    assert_eq!(pool_sizes.len(), 1, "{pool_sizes:?}");
+    assert_eq!(entry_sizes.len(), 1, "{entry_sizes:?}");
 }

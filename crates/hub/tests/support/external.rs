@@ -38,7 +38,7 @@ pub(crate) struct External {
     pub(crate) replaced: Option<u32>,
     /// The epoch that it was made in.
     pub(crate) epoch: u64,
-    group: MlsGroup,
+    pub(crate) group: MlsGroup,
     provider: OpenMlsRustCrypto,
     former: u64,
     next: Option<GroupSecret>,

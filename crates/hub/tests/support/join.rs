@@ -2,7 +2,7 @@
 
 use super::actor::{Known, config, parse};
 use super::sync::Seen;
-use super::{Actor, Kind, World};
+use super::{Actor, Inbox, Kind, World};
 use openmls::framing::MlsMessageBodyIn;
 use openmls::prelude::{RatchetTreeIn, StagedWelcome};
 use openmls_traits::OpenMlsProvider as _;
@@ -19,12 +19,11 @@ use sordino_wire::{
 use std::collections::BTreeMap;
 use tls_codec::DeserializeBytes as _;
 
-impl Actor {
-    /// What lies in the inbox.
-    pub(crate) fn inbox_deliveries(&self, world: &mut World) -> Vec<InboxDelivery> {
-        let inbox = self.inbox.as_ref().unwrap();
+impl Inbox {
+    /// What lies in it.
+    pub(crate) fn deliveries(&self, world: &mut World) -> Vec<InboxDelivery> {
         let answer = world.ask(RequestBody::ReadInbox(ReadInbox {
-            inbox_secret: inbox.secret.duplicate(),
+            inbox_secret: self.secret.duplicate(),
             from: 0,
             wait_s: 0,
         }));
@@ -33,10 +32,17 @@ impl Actor {
         };
         let open = |entry: &NumberedEntry| {
             let sealed = exact(entry.entry.as_slice()).unwrap();
-            let id = inbox.address.inbox_id;
-            open_inbox_delivery(inbox.private.expose(), id, &sealed).unwrap()
+            let id = self.address.inbox_id;
+            open_inbox_delivery(self.private.expose(), id, &sealed).unwrap()
         };
         page.entries.iter().map(open).collect()
+    }
+}
+
+impl Actor {
+    /// What lies in the inbox.
+    pub(crate) fn inbox_deliveries(&self, world: &mut World) -> Vec<InboxDelivery> {
+        self.inbox.as_ref().unwrap().deliveries(world)
     }
 
     /// Joins by the Welcome in the inbox.

@@ -31,4 +31,4 @@ pub(crate) use request::{Kind, Signing};
 pub(crate) use sordino_effects::memory::{MemoryStore, Refused};
 pub(crate) use sync::Seen;
 pub(crate) use till::Till;
-pub(crate) use world::{World, done, policy, rejected};
+pub(crate) use world::{World, done, policy, possession_bytes, rejected};

@@ -195,6 +195,14 @@ impl World {
         self.send(body, Authentication::Possession)
     }
 
+    /// Sends a request that proves possession alone, must be refused and must change nothing.
+    #[track_caller]
+    pub(crate) fn refused_ask(&mut self, body: RequestBody) -> Reject {
+        let endpoint = endpoint(&body);
+        let bytes = possession_bytes(body);
+        self.refused(&bytes, endpoint)
+    }
+
     /// Sends bytes that must be refused and must change nothing.
     #[track_caller]
     pub(crate) fn refused(&mut self, bytes: &[u8], endpoint: Endpoint) -> Reject {
@@ -203,6 +211,12 @@ impl World {
         assert!(self.store == before, "a refusal changed the store");
         reject
     }
+}
+
+/// A request that proves possession alone.
+pub(crate) fn possession_bytes(body: RequestBody) -> Vec<u8> {
+    let auth = Authentication::Possession;
+    DsRequest::free(body, auth).encode().unwrap()
 }
 
 /// What a client makes of an answer's bytes.

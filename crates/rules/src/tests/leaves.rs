@@ -124,7 +124,11 @@ fn last_resort_and_other_extensions_are_refused() {
 #[test]
 fn capabilities_are_the_canonical_ones_in_order() {
     let device = Device::new(1, 0);
-    let credentials = [CredentialType::Other(PSEUDONYMOUS_CREDENTIAL_TYPE)];
+    // The second is the hub's, as external sender.
+    let credentials = [
+        CredentialType::Other(PSEUDONYMOUS_CREDENTIAL_TYPE),
+        CredentialType::Basic,
+    ];
     let with = |proposals: &[ProposalType], credentials: &[CredentialType]| {
         Capabilities::new(
             None,
@@ -142,9 +146,10 @@ fn capabilities_are_the_canonical_ones_in_order() {
             &[leaving, updating, ProposalType::Custom(0xff00)],
             &credentials,
         ),
+        with(&[leaving, updating], &credentials[..1]),
         with(
             &[leaving, updating],
-            &[credentials[0], CredentialType::Basic],
+            &[credentials[0], CredentialType::Basic, CredentialType::X509],
         ),
         Capabilities::default(),
     ];

@@ -8,5 +8,6 @@ mod leaves;
 mod pending;
 mod policies;
 mod removes;
+mod repeats;
 mod table;
 mod world;

@@ -203,7 +203,11 @@ pub(crate) fn reads(stream: u8) -> ReadStreams {
 
 /// The request for that.
 pub(crate) fn read_request(wait_s: u16) -> Vec<u8> {
-    let body = RequestBody::ReadStreams(ReadStreams { wait_s, ..reads(1) });
+    possession(RequestBody::ReadStreams(ReadStreams { wait_s, ..reads(1) }))
+}
+
+/// A request that proves possession alone.
+pub(crate) fn possession(body: RequestBody) -> Vec<u8> {
     let auth = Authentication::Possession;
     DsRequest::free(body, auth).encode().unwrap()
 }

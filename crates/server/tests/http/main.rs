@@ -4,6 +4,7 @@
 mod accounts;
 mod binding;
 mod client;
+mod key_packages;
 mod limits;
 mod live;
 mod networks;

@@ -16,6 +16,7 @@
 
 mod clock;
 mod damage;
+mod fetches;
 mod full_disk;
 mod history;
 mod hub;

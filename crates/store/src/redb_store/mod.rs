@@ -110,8 +110,11 @@ impl RedbStore {
     /// See [`OpenError`].
     pub fn open(path: &Path, options: RedbOptions) -> Result<Self, OpenError> {
         open::guarded(|| {
-            let mut db = open::open_file(path, &options)?;
+            let mut db = open::open_file(path, open::VERIFY_CACHE_BYTES)?;
             open::verify(&mut db)?;
+            // What was read to be checked stays in the cache as long as the database is open.
+            drop(db);
+            let db = open::open_file(path, options.cache_bytes)?;
             Self::start(db, options)
         })
     }
@@ -124,7 +127,7 @@ impl RedbStore {
         backend: impl redb::StorageBackend,
         options: RedbOptions,
     ) -> Result<Self, OpenError> {
-        let builder = open::builder(&options);
+        let builder = open::builder(options.cache_bytes);
         let db = builder
             .create_with_backend(backend)
             .map_err(OpenError::of)?;

@@ -3,7 +3,6 @@
 //! Invariant: a file of another format version is refused before anything is written to it, and
 //! a new one has all its tables and its version in one durable transaction.
 
-use super::RedbOptions;
 use super::expiry::Swept;
 use super::tables::{FORMAT_VERSION, META, META_FORMAT, META_SWEPT, Tables};
 use crate::fault::{OpenError, StoreFault};
@@ -16,16 +15,19 @@ use std::path::Path;
 /// A file that is being created has this at the end of its name.
 const NEW_SUFFIX: &str = ".new";
 
-pub(super) fn builder(options: &RedbOptions) -> Builder {
+/// The whole file goes through it once.
+pub(super) const VERIFY_CACHE_BYTES: usize = 1024 * 1024;
+
+pub(super) fn builder(cache_bytes: usize) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(options.cache_bytes);
+    builder.set_cache_size(cache_bytes);
     builder
 }
 
 /// Opens the file, or creates it, readable and writable for its owner alone.
-pub(super) fn open_file(path: &Path, options: &RedbOptions) -> Result<Database, OpenError> {
+pub(super) fn open_file(path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
     let fault = |e: io::Error| OpenError::Fault(StoreFault::Io(e.kind()));
-    let builder = builder(options);
+    let builder = builder(cache_bytes);
     let mut new = path.as_os_str().to_owned();
     new.push(NEW_SUFFIX);
     let new = Path::new(&new);

@@ -148,30 +148,6 @@ pub fn cases() -> Vec<Case> {
         SuccessorPointer,
         ReportCommit,
         OpenInbox,
-        Deposit,
-        SetTag,
-        DeviceTag,
-        SetEntry,
-        PublishKeyPackages,
-        DropKeyPackages,
-        FetchKeyPackages,
-        InspectKeyPackages,
-        FetchedSet,
-        SetState,
-        PoolState,
-        Handle,
-        SignedConnectionKey,
-        AccountEntry,
-        AccountKeyChange,
-        Register,
-        ReplaceAccountKey,
-        SendConnectionRequest,
-        ReadConnectionRequests,
-        SettleConnectionRequests,
-        AccountView,
-        SealedConnectionRequest,
-        ConnectionRequest,
-        ContactKeys,
         Outcome,
         OutcomeDetail,
         RosterEntry,
@@ -195,6 +171,30 @@ pub fn cases() -> Vec<Case> {
         TokenTerms,
         DrawTokens,
         TokenBytes,
+        Handle,
+        SignedConnectionKey,
+        AccountEntry,
+        AccountKeyChange,
+        Register,
+        ReplaceAccountKey,
+        SendConnectionRequest,
+        ReadConnectionRequests,
+        SettleConnectionRequests,
+        AccountView,
+        SealedConnectionRequest,
+        ConnectionRequest,
+        ContactKeys,
+        Deposit,
+        SetTag,
+        DeviceTag,
+        SetEntry,
+        PublishKeyPackages,
+        DropKeyPackages,
+        FetchKeyPackages,
+        InspectKeyPackages,
+        FetchedSet,
+        SetState,
+        PoolState,
     );
     only_written!(
         PseudonymousCredentialTbs,
@@ -206,12 +206,12 @@ pub fn cases() -> Vec<Case> {
         GroupKeyObjectTbs,
         KeyQuestionTbs,
         SuccessorPointerTbs,
-        SetEntryContext,
         ConnectionKeyTbs,
         AccountKeyChangeTbs,
         ProofOfWorkContent,
         AccountRequestTbs,
         ConnectionRequestTbs,
+        SetEntryContext,
     );
     enums!(
         Authentication,
@@ -229,15 +229,15 @@ pub fn cases() -> Vec<Case> {
         CredentialRule,
         DeliveryEvent,
         InboxDelivery,
-        MemberContent,
         Admission,
         AdmissionTerms,
-        AccountAuthentication,
         AccountRequestBody,
-        AccountResponseBody,
+        AccountAuthentication,
         AccountReject,
         TokenClass,
         PricedOperation,
+        AccountResponseBody,
+        MemberContent,
     );
     cases.push(request_tbs("RequestTbs/least", &mut Source::Least));
     cases.push(request_tbs("RequestTbs/full", &mut Source::full()));
@@ -301,99 +301,14 @@ pub fn enums() -> Vec<EnumCase> {
         one::<CredentialRule>("CredentialRule"),
         one::<DeliveryEvent>("DeliveryEvent"),
         one::<InboxDelivery>("InboxDelivery"),
-        one::<MemberContent>("MemberContent"),
         one::<Admission>("Admission"),
         one::<AdmissionTerms>("AdmissionTerms"),
-        one::<AccountAuthentication>("AccountAuthentication"),
         one::<AccountRequestBody>("AccountRequestBody"),
-        one::<AccountResponseBody>("AccountResponseBody"),
+        one::<AccountAuthentication>("AccountAuthentication"),
         one::<AccountReject>("AccountReject"),
+        one::<AccountResponseBody>("AccountResponseBody"),
+        one::<MemberContent>("MemberContent"),
         one::<TokenClass>("TokenClass"),
         one::<PricedOperation>("PricedOperation"),
     ]
-}
-
-/// Every third request comes with tokens.
-fn some_tokens(index: usize, source: &mut Source) -> Tokens {
-    if index % 3 == 2 {
-        Tokens::sample(source)
-    } else {
-        Tokens::default()
-    }
-}
-
-/// One request of each kind, each with another kind of authentication in turn.
-pub fn requests() -> Vec<(String, DsRequest)> {
-    let kinds = Authentication::variants();
-    let bodies = RequestBody::variants().into_iter().enumerate();
-    bodies
-        .map(|(index, (name, build))| {
-            let mut source = Source::full();
-            let body = build(&mut source);
-            let auth = kinds[index % kinds.len()].1(&mut source);
-            let tokens = some_tokens(index, &mut source);
-            let request = DsRequest { body, auth, tokens };
-            (format!("DsRequest::{name}"), request)
-        })
-        .collect()
-}
-
-/// One answer of each kind.
-pub fn responses() -> Vec<(String, DsResponse)> {
-    let bodies = ResponseBody::variants().into_iter();
-    bodies
-        .map(|(name, build)| {
-            let body = build(&mut Source::full());
-            (format!("DsResponse::{name}"), DsResponse { body })
-        })
-        .collect()
-}
-
-/// One request of the account world of each kind, with its kinds of authentication in turn.
-pub fn account_requests() -> Vec<(String, AccountRequest)> {
-    let kinds = AccountAuthentication::variants();
-    let bodies = AccountRequestBody::variants().into_iter().enumerate();
-    bodies
-        .map(|(index, (name, build))| {
-            let mut source = Source::full();
-            let body = build(&mut source);
-            let auth = kinds[index % kinds.len()].1(&mut source);
-            let tokens = some_tokens(index, &mut source);
-            let request = AccountRequest { body, auth, tokens };
-            (format!("AccountRequest::{name}"), request)
-        })
-        .collect()
-}
-
-/// One answer of the account world of each kind.
-pub fn account_responses() -> Vec<(String, AccountResponse)> {
-    let bodies = AccountResponseBody::variants().into_iter();
-    bodies
-        .map(|(name, build)| {
-            let body = build(&mut Source::full());
-            (format!("AccountResponse::{name}"), AccountResponse { body })
-        })
-        .collect()
-}
-
-/// Bytes to request of the account world to bytes.
-pub fn reparse_account_request(bytes: &[u8]) -> Option<Vec<u8>> {
-    let parsed = AccountRequest::parse(bytes).ok()?;
-    Some(parsed.request.encode().unwrap())
-}
-
-/// Bytes to answer of the account world to bytes.
-pub fn reparse_account_response(bytes: &[u8]) -> Option<Vec<u8>> {
-    Some(AccountResponse::parse(bytes).ok()?.encode().unwrap())
-}
-
-/// Bytes to request to bytes.
-pub fn reparse_request(bytes: &[u8]) -> Option<Vec<u8>> {
-    let parsed = DsRequest::parse(bytes).ok()?;
-    Some(parsed.request.encode().unwrap())
-}
-
-/// Bytes to answer to bytes.
-pub fn reparse_response(bytes: &[u8]) -> Option<Vec<u8>> {
-    Some(DsResponse::parse(bytes).ok()?.encode().unwrap())
 }

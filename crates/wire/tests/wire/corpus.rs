@@ -1,9 +1,7 @@
 //! Replays the corpus: seeds for fuzzers, and everything that ever made a parser misbehave.
 
-use crate::cases::{
-    account_requests, account_responses, cases, reparse_account_request, reparse_account_response,
-    reparse_request, reparse_response, requests, responses,
-};
+use crate::cases::cases;
+use crate::envelopes::{ENVELOPES, messages};
 use crate::golden::writing;
 use std::path::PathBuf;
 
@@ -18,24 +16,9 @@ fn file_name(name: &str, suffix: &str) -> String {
 
 /// Valid messages, and ones that are wrong in a way each.
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    let requests = requests()
-        .into_iter()
-        .map(|(n, r)| (n, r.encode().unwrap()));
-    let responses = responses()
-        .into_iter()
-        .map(|(n, r)| (n, r.encode().unwrap()));
-    let account_requests = account_requests()
-        .into_iter()
-        .map(|(n, r)| (n, r.encode().unwrap()));
-    let account_responses = account_responses()
-        .into_iter()
-        .map(|(n, r)| (n, r.encode().unwrap()));
-    let all = requests
-        .chain(responses)
-        .chain(account_requests)
-        .chain(account_responses);
     let mut seeds = Vec::new();
-    for (index, (name, bytes)) in all.enumerate() {
+    for (index, message) in messages().into_iter().enumerate() {
+        let (name, bytes) = (message.name, message.bytes);
         let mut changed = bytes.clone();
         match index % 6 {
             0 => changed.truncate(bytes.len() / 2),
@@ -68,12 +51,7 @@ fn replaying_the_corpus_never_panics() {
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
-        let accepted = [
-            reparse_request(&bytes),
-            reparse_response(&bytes),
-            reparse_account_request(&bytes),
-            reparse_account_response(&bytes),
-        ];
+        let accepted = ENVELOPES.map(|envelope| envelope.reparse(&bytes));
         for again in accepted.iter().flatten() {
             assert_eq!(again, &bytes, "{}", path.display());
         }

@@ -2,7 +2,7 @@
 
 use crate::model::prefix;
 use sordino_wire::limits::*;
-use sordino_wire::{Bytes, Domain, IdentifierUri, List, OutOfBounds, Outcome, exact};
+use sordino_wire::{Bytes, Domain, Handle, IdentifierUri, List, OutOfBounds, Outcome, exact};
 use tls_codec::{DeserializeBytes, Error};
 
 fn out_of_bounds<T: DeserializeBytes>(bytes: &[u8]) -> bool {
@@ -117,6 +117,60 @@ fn uris_are_text_of_bounded_length() {
 }
 
 #[test]
+fn a_handle_has_one_spelling() {
+    let longest = "h".repeat(MAX_HANDLE_BYTES);
+    for good in ["al", "alice", "a1", "a-b_c", "z99", &longest] {
+        assert_eq!(Handle::new(good).unwrap().as_str(), good);
+    }
+    let over = "h".repeat(MAX_HANDLE_BYTES + 1);
+    let uuid = "a1234567-89ab-4cde-8f01-23456789abcd"; // as a pseudonym's path would be
+    let bad = [
+        "",
+        "a",
+        "Alice",
+        "1a",
+        "-a",
+        "_a",
+        "a.b",
+        "a b",
+        "a/b",
+        "a:b",
+        "a@b",
+        "a\n",
+        "\u{e4}a",
+        "a\u{e4}",
+        "\u{430}lice",
+        &over,
+        uuid,
+    ];
+    for bad in bad {
+        assert_eq!(Handle::new(bad), Err(OutOfBounds), "{bad:?}");
+        let bytes = [prefix(bad.len(), 1), bad.as_bytes().to_vec()].concat();
+        assert!(exact::<Handle>(&bytes).is_err(), "{bad:?}");
+    }
+    assert!(exact::<Handle>(&[2, 0xc3, 0x28]).is_err(), "not UTF-8");
+    assert!(out_of_bounds::<Handle>(&prefix((1 << 30) - 1, 4)));
+}
+
+#[test]
+fn what_a_person_types_is_folded() {
+    for typed in ["alice", " Alice", "ALICE\n", "\taLiCe  "] {
+        assert_eq!(Handle::from_input(typed).unwrap().as_str(), "alice");
+    }
+    assert!(Handle::from_input("al ice").is_err());
+    assert!(
+        Handle::from_input("\u{212a}im").is_err(),
+        "no Kelvin sign for a k"
+    );
+    let domain = Domain::new("hub.example:443").unwrap();
+    let uri = Handle::new("alice").unwrap().uri(&domain).unwrap();
+    assert_eq!(uri.as_str(), "mimi://hub.example:443/u/alice");
+    // The longest domain and the longest handle may make no URI; that is an error, not a cut.
+    let domain = Domain::new(vec!["a"; 127].join(".")).unwrap();
+    assert_eq!(Handle::new("alice").unwrap().uri(&domain), Err(OutOfBounds));
+}
+
+#[test]
 fn an_outcome_fits_a_replay_record() {
     let largest = Outcome {
         epoch: u64::MAX,
@@ -145,6 +199,15 @@ fn limits_fit_each_other() {
     assert!(page <= MAX_ANSWER_BYTES);
     let delivery = MAX_WELCOME_BYTES + MAX_KEY_OBJECT_BYTES + 64;
     assert!(delivery <= MAX_INBOX_DELIVERY_BYTES);
+    const {
+        assert!(MAX_DEPOSIT_BYTES + 64 <= MAX_INBOX_DELIVERY_BYTES);
+        assert!(MAX_MEMBER_CONTENT_BYTES < MAX_MESSAGE_BYTES);
+        assert!(CONNECTION_REQUEST_CIPHERTEXT_BYTES + 64 <= MAX_STREAM_PAGE_BYTES);
+        // The devices of one account are one set; what clients keep leaves room for as many new.
+        assert!(MAX_SET_DEVICES == MAX_ACCOUNT_CLIENTS && 2 * POOL_SETS <= MAX_POOL_SETS);
+        // A tag that was served is remembered as long as its set could have been fetched.
+        assert!(MAX_SET_DAYS <= POOL_IDLE_DAYS && MAX_SET_DAYS <= MAX_INBOX_DAYS);
+    }
     let (skew, memory) = (MAX_TIME_SKEW_S, REPLAY_MEMORY_S);
     assert!(
         2 * skew < memory,

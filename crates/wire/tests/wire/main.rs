@@ -12,11 +12,14 @@
 
 mod cases;
 mod corpus;
+mod envelopes;
 mod golden;
 mod limits;
 mod model;
 mod padding;
 mod refusals;
 mod round_trips;
+#[macro_use]
 mod sample;
+mod sample_people;
 mod secrecy;

@@ -130,13 +130,13 @@ impl Model for IdentifierUri {
     }
 }
 
-impl Model for Handle {
+impl Model for Domain {
     fn node(&self) -> Node {
         Node::Vector(vec![Node::Fixed(self.as_str().as_bytes().to_vec())])
     }
 }
 
-impl Model for Domain {
+impl Model for Handle {
     fn node(&self) -> Node {
         Node::Vector(vec![Node::Fixed(self.as_str().as_bytes().to_vec())])
     }

@@ -1,37 +1,46 @@
 //! Everything that is not the one encoding of a value is refused.
 
-use crate::cases::{
-    account_requests, cases, enums, reparse_request, reparse_response, requests, responses,
-};
-use crate::golden::expected;
-use crate::model::Model;
+use crate::cases::{cases, enums};
+use crate::envelopes::{ENVELOPES, Refused, messages};
+use crate::golden::{Vector, expected};
 use crate::sample::{Sample, Source};
-use sordino_wire::limits::{MAX_ANSWER_BYTES, MAX_BODY_BYTES};
+use sordino_wire::limits::{
+    MAX_ACCOUNT_BODY_BYTES, MAX_ACCOUNT_CLIENTS, MAX_BODY_BYTES, MAX_SIGNATURE_BYTES,
+};
 use sordino_wire::padding::{Padding, padded_size};
-use sordino_wire::{Authentication, DsRequest, DsResponse, Reject, RequestBody, encode};
-use tls_codec::{Serialize, Size};
+use sordino_wire::{Authentication, DsRequest, RequestBody, encode};
+use tls_codec::Size;
+
+/// What is read as well as written.
+fn read_and_written() -> impl Iterator<Item = Vector> {
+    expected().into_iter().filter(|v| v.reparse.is_some())
+}
+
+impl Vector {
+    fn read(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.reparse.as_ref().and_then(|reparse| reparse(bytes))
+    }
+}
 
 #[test]
 fn every_strict_prefix_is_refused() {
-    for (name, bytes, reparse) in expected() {
-        let Some(reparse) = reparse else { continue };
-        for length in 0..bytes.len() {
-            assert!(
-                reparse(&bytes[..length]).is_none(),
-                "{name} cut at {length}"
-            );
+    for vector in read_and_written() {
+        for length in 0..vector.bytes.len() {
+            let read = vector.read(&vector.bytes[..length]);
+            assert!(read.is_none(), "{} cut at {length}", vector.name);
         }
     }
 }
 
 #[test]
 fn every_trailing_byte_is_refused() {
-    for (name, mut bytes, reparse) in expected() {
-        let Some(reparse) = reparse else { continue };
+    for vector in read_and_written() {
+        let mut bytes = vector.bytes.clone();
         bytes.push(0);
         for trailing in 0..=u8::MAX {
             *bytes.last_mut().unwrap() = trailing;
-            assert!(reparse(&bytes).is_none(), "{name} and {trailing:#04x}");
+            let read = vector.read(&bytes);
+            assert!(read.is_none(), "{} and {trailing:#04x}", vector.name);
         }
     }
 }
@@ -93,14 +102,13 @@ fn optional_values_have_presence_zero_or_one() {
 
 #[test]
 fn whatever_is_accepted_is_the_one_encoding() {
-    for (name, bytes, reparse) in expected() {
-        let Some(reparse) = reparse else { continue };
-        for position in 0..bytes.len() {
+    for vector in read_and_written() {
+        for position in 0..vector.bytes.len() {
             for change in [0x01, 0x40, 0x80, 0xff] {
-                let mut changed = bytes.clone();
+                let mut changed = vector.bytes.clone();
                 changed[position] ^= change;
-                if let Some(again) = reparse(&changed) {
-                    assert_eq!(again, changed, "{name} changed at {position}");
+                if let Some(again) = vector.read(&changed) {
+                    assert_eq!(again, changed, "{} changed at {position}", vector.name);
                 }
             }
         }
@@ -109,110 +117,96 @@ fn whatever_is_accepted_is_the_one_encoding() {
 
 #[test]
 fn bytes_over_the_limit_are_refused_before_the_body_is_read() {
-    let request = vec![0xff; MAX_BODY_BYTES + 1];
-    let limit = u64::try_from(MAX_BODY_BYTES).unwrap();
-    assert_eq!(
-        DsRequest::parse(&request).unwrap_err(),
-        Reject::TooLarge { limit }
-    );
-    let response = vec![0xff; MAX_ANSWER_BYTES + 1];
-    let limit = u64::try_from(MAX_ANSWER_BYTES).unwrap();
-    assert_eq!(
-        DsResponse::parse(&response).unwrap_err(),
-        Reject::TooLarge { limit }
-    );
+    for envelope in ENVELOPES {
+        let bytes = vec![0xff; envelope.limit + 1];
+        let limit = u64::try_from(envelope.limit).unwrap();
+        let refusal = (envelope.parse)(&bytes).unwrap_err();
+        assert_eq!(refusal, Refused::TooLarge { limit }, "{}", envelope.name);
+    }
 }
 
 #[test]
 fn other_versions_are_refused_as_such() {
-    for (name, request) in requests() {
-        let mut bytes = request.encode().unwrap();
+    for message in messages() {
+        let mut bytes = message.bytes.clone();
         for version in [0u16, 2, 0x0100, u16::MAX] {
             bytes[..2].copy_from_slice(&version.to_be_bytes());
-            let refusal = DsRequest::parse(&bytes).unwrap_err();
+            let refusal = (message.envelope.parse)(&bytes).unwrap_err();
             assert_eq!(
                 refusal,
-                Reject::UnsupportedVersion { supported: 1 },
-                "{name}"
+                Refused::Version { supported: 1 },
+                "{}",
+                message.name
             );
         }
     }
-    for (name, response) in responses() {
-        let mut bytes = response.encode().unwrap();
-        bytes[..2].copy_from_slice(&2u16.to_be_bytes());
-        let refusal = DsResponse::parse(&bytes).unwrap_err();
-        assert_eq!(
-            refusal,
-            Reject::UnsupportedVersion { supported: 1 },
-            "{name}"
-        );
+    for envelope in ENVELOPES {
+        for short in [&[] as &[u8], &[0]] {
+            assert_eq!((envelope.parse)(short).unwrap_err(), Refused::Malformed);
+        }
     }
-    assert_eq!(DsRequest::parse(&[]).unwrap_err(), Reject::Malformed);
-    assert_eq!(DsRequest::parse(&[0]).unwrap_err(), Reject::Malformed);
 }
 
-/// Version, body, authentication, without the padding.
-fn unpadded(request: &DsRequest) -> Vec<u8> {
-    let mut bytes = vec![0, 1];
-    request.body.tls_serialize(&mut bytes).unwrap();
-    request.auth.tls_serialize(&mut bytes).unwrap();
-    request.tokens.tls_serialize(&mut bytes).unwrap();
-    bytes
+#[test]
+fn the_body_that_signatures_cover_is_the_body_that_came() {
+    for message in messages() {
+        let read = (message.envelope.parse)(&message.bytes).unwrap();
+        assert_eq!(read.body, message.body, "{}", message.name);
+        assert_eq!(read.again, message.bytes, "{}", message.name);
+    }
+}
+
+/// The worlds of accounts and of pseudonyms have addresses of their own and bodies of their own.
+#[test]
+fn a_request_of_one_world_is_none_of_the_other() {
+    let requests = ENVELOPES.iter().filter(|e| e.name.ends_with("Request"));
+    for message in messages() {
+        for other in requests.clone().filter(|e| e.name != message.envelope.name) {
+            if message.envelope.name.ends_with("Request") {
+                let read = other.reparse(&message.bytes);
+                assert!(read.is_none(), "{} as {}", message.name, other.name);
+            }
+        }
+    }
 }
 
 #[test]
 fn padding_that_is_not_zero_is_refused() {
-    for (name, request) in requests() {
-        let start = unpadded(&request).len();
-        let bytes = request.encode().unwrap();
-        let prefix = Padding::for_size(start).tls_serialized_len();
-        let contents_start = bytes.len() - prefix + if prefix <= 64 { 1 } else { 2 };
-        for position in contents_start..bytes.len() {
-            let mut changed = bytes.clone();
+    for message in messages() {
+        let field = Padding::for_size(message.unpadded).tls_serialized_len();
+        let contents_start = message.unpadded + if field <= 64 { 1 } else { 2 };
+        for position in contents_start..message.bytes.len() {
+            let mut changed = message.bytes.clone();
             changed[position] = 1;
-            assert_eq!(
-                DsRequest::parse(&changed).unwrap_err(),
-                Reject::Malformed,
-                "{name}"
-            );
+            let refusal = (message.envelope.parse)(&changed).unwrap_err();
+            assert_eq!(refusal, Refused::Malformed, "{}", message.name);
         }
     }
 }
 
 #[test]
 fn padding_of_another_size_is_refused() {
-    for (name, request) in requests() {
-        let start = unpadded(&request);
+    for message in messages() {
+        let start = &message.bytes[..message.unpadded];
         let right = Padding::for_size(start.len()).tls_serialized_len();
         let mut accepted = 0;
         for length in 0..1_200usize {
             let width = crate::model::prefix(length, if length < 64 { 1 } else { 2 });
             let padding = [width, vec![0; length]].concat();
-            let bytes = [start.as_slice(), &padding].concat();
-            let read = reparse_request(&bytes);
-            assert_eq!(
-                read.is_some(),
-                padding.len() == right,
-                "{name}, {length} B of padding"
-            );
+            let read = message.envelope.reparse(&[start, &padding].concat());
+            let is_right = padding.len() == right;
+            assert_eq!(read.is_some(), is_right, "{}, {length} B", message.name);
             accepted += usize::from(read.is_some());
         }
-        assert_eq!(accepted, 1, "{name}");
+        assert_eq!(accepted, 1, "{}", message.name);
     }
-    let (name, response) = responses().swap_remove(1);
-    let mut bytes = response.encode().unwrap();
-    bytes.push(0);
-    assert!(reparse_response(&bytes).is_none(), "{name}");
 }
 
 #[test]
-fn the_body_that_signatures_cover_is_the_body_that_came() {
-    for (name, request) in requests() {
-        let bytes = request.encode().unwrap();
-        let parsed = DsRequest::parse(&bytes).unwrap();
-        assert_eq!(parsed.body_bytes, encode(&request.body).unwrap(), "{name}");
-        assert_eq!(parsed.request, request, "{name}");
-        assert_eq!(bytes.len(), padded_size(bytes.len()), "{name}");
+fn messages_have_padded_sizes() {
+    for message in messages() {
+        let size = message.bytes.len();
+        assert_eq!(size, padded_size(size), "{}", message.name);
     }
 }
 
@@ -230,61 +224,50 @@ fn a_request_that_cannot_be_parsed_again_is_not_encoded() {
         access: GroupAccess::sample(&mut Source::Least),
         ..CreateGroup::sample(&mut Source::Least)
     };
-    let body = RequestBody::CreateGroup(create);
-    let request = DsRequest::free(body, Authentication::Possession);
+    let request = DsRequest::free(RequestBody::CreateGroup(create), Authentication::Possession);
     let bytes = request.encode().unwrap();
     assert_eq!(DsRequest::parse(&bytes).unwrap().request.body, request.body);
-    assert!(request.body.node().prefixes() > 0);
 }
 
 #[test]
-fn the_two_worlds_have_envelopes_of_their_own() {
-    use sordino_wire::limits::MAX_ACCOUNT_BODY_BYTES;
-    use sordino_wire::{AccountReject, AccountRequest};
-    for (name, request) in account_requests() {
-        let bytes = request.encode().unwrap();
-        let parsed = AccountRequest::parse(&bytes).unwrap();
-        assert_eq!(parsed.body_bytes, encode(&request.body).unwrap(), "{name}");
-        assert_eq!(parsed.request, request, "{name}");
-        assert_eq!(bytes.len(), padded_size(bytes.len()), "{name}");
-        // What one world signs means nothing in the other.
-        if let Ok(other) = DsRequest::parse(&bytes) {
-            assert_eq!(other.request.auth, Authentication::Possession, "{name}");
-        }
-        let mut other_version = bytes.clone();
-        other_version[1] = 2;
-        let refusal = AccountRequest::parse(&other_version).unwrap_err();
-        let expected = AccountReject::UnsupportedVersion { supported: 1 };
-        assert_eq!(refusal, expected, "{name}");
-    }
-    let limit = u64::try_from(MAX_ACCOUNT_BODY_BYTES).unwrap();
-    let refusal = AccountRequest::parse(&vec![0xff; MAX_ACCOUNT_BODY_BYTES + 1]).unwrap_err();
-    assert_eq!(refusal, AccountReject::TooLarge { limit });
-}
-
-#[test]
-fn a_handle_has_one_form() {
-    use sordino_wire::Handle;
-    for good in ["ab", "a1", "anna-maria_2", &"a".repeat(32)] {
-        assert!(Handle::new(good).is_ok(), "{good}");
-    }
-    for bad in [
-        "",
-        "a",
-        "1a",
-        "-a",
-        "_a",
-        "Anna",
-        "an na",
-        "\u{e4}nna",
-        "a.b",
-        "a/b",
-        &"a".repeat(33),
-    ] {
-        assert!(Handle::new(bad).is_err(), "{bad}");
-    }
-    assert_eq!(Handle::from_input("  AnnA ").unwrap().as_str(), "anna");
-    // A pseudonym's UUID is too long to be one.
-    assert!(Handle::new("a0000000-0000-8000-8000-000000000000").is_err());
-    assert_eq!(format!("{:?}", Handle::new("anna").unwrap()), "Handle(..)");
+fn the_largest_account_request_can_be_parsed_again() {
+    use sordino_wire::limits::{MAX_PUBLIC_KEY_BYTES, MAX_URI_BYTES};
+    use sordino_wire::*;
+    let uri = || IdentifierUri::new("u".repeat(MAX_URI_BYTES)).unwrap();
+    let key = || Bytes::new([1; MAX_PUBLIC_KEY_BYTES]).unwrap();
+    let signature = || Bytes::new([1; MAX_SIGNATURE_BYTES]).unwrap();
+    let credential = || ClientCredential {
+        user: uri(),
+        client: uri(),
+        signature_key: key(),
+        account_key: key(),
+        account_signature: signature(),
+    };
+    let change = AccountKeyChange {
+        user: uri(),
+        old_key: key(),
+        new_key: key(),
+        old_signature: signature(),
+        new_signature: signature(),
+    };
+    let clients = (0..MAX_ACCOUNT_CLIENTS).map(|_| credential()).collect();
+    let body = AccountRequestBody::ReplaceAccountKey(ReplaceAccountKey {
+        change,
+        clients: List::new(clients).unwrap(),
+        connection_key: SignedConnectionKey {
+            hpke_key: key(),
+            signature: signature(),
+        },
+    });
+    let auth = AccountAuthentication::Client {
+        handle: Handle::new("h".repeat(limits::MAX_HANDLE_BYTES)).unwrap(),
+        client_key: key(),
+        time_s: u64::MAX,
+        nonce: Nonce([1; 16]),
+        signature: signature(),
+    };
+    let request = AccountRequest::free(body, auth);
+    let bytes = request.encode().unwrap();
+    assert!(bytes.len() <= MAX_ACCOUNT_BODY_BYTES);
+    assert_eq!(AccountRequest::parse(&bytes).unwrap().request, request);
 }

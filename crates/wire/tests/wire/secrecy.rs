@@ -58,31 +58,7 @@ fn requests_print_neither_keys_nor_names() {
         inbox_id: InboxId([0xb3; 16]),
         hpke_key: Bytes::new([0xa7; 32]).unwrap(),
     };
-    let publish = PublishKeyPackages {
-        contact_token: Secret32::new([0xa7; 32]),
-        owner_secret: Secret32::new([0xa7; 32]),
-        entries: List::default(),
-        drop: List::new(vec![SetTag([0xb3; 16])]).unwrap(),
-    };
-    let keys = ContactKeys {
-        contact_key: Secret32::new([0xa7; 32]),
-        contact_token: Secret32::new([0xa7; 32]),
-    };
-    let deposit = Deposit {
-        inbox: address.clone(),
-        deposit_secret: Secret32::new([0xa7; 32]),
-        contents: Bytes::new([0xa7; 40]).unwrap(),
-    };
     for text in [
-        format!("{publish:?}"),
-        format!("{keys:?}"),
-        format!("{deposit:?}"),
-        format!("{:?}", DeviceTag([0xb3; 16])),
-        format!(
-            "{:?}",
-            AccountRequestBody::LookUp(Handle::new("mimi-hub-example").unwrap())
-        ),
-        format!("{:?}", ConnectionRequest::sample(&mut Source::full())),
         format!("{:?}", RequestBody::InspectMembership(access())),
         format!("{:?}", RequestBody::Send(send)),
         format!("{rekey:?}"),
@@ -108,4 +84,55 @@ fn comparing_secrets_compares_all_of_them() {
         other[position] = 0;
         assert_ne!(one, Secret32::new(other), "{position}");
     }
+}
+
+#[test]
+fn people_and_pools_print_neither_keys_nor_names() {
+    let secret = || Secret32::new([0xa7; 32]);
+    let publish = PublishKeyPackages {
+        contact_token: secret(),
+        owner_secret: secret(),
+        entries: List::default(),
+        drop: List::new(vec![SetTag([0xb3; 16])]).unwrap(),
+    };
+    let fetch = FetchKeyPackages {
+        contact_token: secret(),
+        nonce: Nonce([0xb3; 16]),
+    };
+    let deposit = Deposit {
+        inbox: InboxAddress {
+            domain: Domain::new("hub.example").unwrap(),
+            inbox_id: InboxId([0xb3; 16]),
+            hpke_key: Bytes::new([0xa7; 32]).unwrap(),
+        },
+        deposit_secret: secret(),
+        contents: Bytes::new([0xa7; 40]).unwrap(),
+    };
+    let inspect = InspectKeyPackages {
+        contact_token: secret(),
+        owner_secret: secret(),
+    };
+    let keys = ContactKeys {
+        contact_key: secret(),
+        contact_token: secret(),
+    };
+    let handle = Handle::new("mimi-hub").unwrap();
+    let register = Register::sample(&mut Source::full());
+    for text in [
+        format!("{publish:?}"),
+        format!("{fetch:?}"),
+        format!("{deposit:?}"),
+        format!("{inspect:?}"),
+        format!("{:?}", MemberContent::ContactKeys(keys)),
+        format!("{:?}", SetTag([0xb3; 16])),
+        format!("{:?}", DeviceTag([0xb3; 16])),
+        format!("{:?}", AccountRequestBody::Register(register)),
+        format!("{:?}", ConnectionRequest::sample(&mut Source::full())),
+    ] {
+        assert_silent(&text);
+    }
+    assert_eq!(
+        format!("{:?}", AccountRequestBody::LookUp(handle)),
+        "LookUp(Handle(..))"
+    );
 }

@@ -1,0 +1,1 @@
+//! A second MLS stack beside the hub. Tests alone: see `tests/oracle`.
