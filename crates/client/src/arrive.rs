@@ -33,10 +33,7 @@ impl Core {
             };
             let (group, request) =
                 self.with_tools(|tools| create(tools, &step, site, settings.clone()))?;
-            let answer = self
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
+            let answer = self.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
                 Ok(_) => return self.install(group, step).await,
                 Err(Reject::StaleTime { hub_time_s }) => self.learn_time(hub_time_s),

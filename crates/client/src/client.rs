@@ -185,11 +185,7 @@ impl Client {
                 nonce: self.core.entropy.array(),
             };
             let request = seal(body, &Signing::Joiner { key: &made.key }, &occasion)?;
-            let answer = self
-                .core
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
+            let answer = self.core.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
                 Ok(_) => return Ok(()),
                 Err(Reject::StaleTime { hub_time_s }) => self.core.learn_time(hub_time_s),

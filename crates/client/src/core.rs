@@ -23,6 +23,7 @@ use crate::records::{
 };
 use crate::transport::{Endpoint, HubAddress, Transport};
 use crate::vault::{Batch, Vault};
+use crate::wallet::draw::Wallet;
 use sordino_wire::{
     Domain, GroupId, IdentifierUri, InboxId, Outcome, Reject, RequestBody, ResponseBody, Secret32,
     SignatureKey,
@@ -142,6 +143,8 @@ pub(crate) struct Core {
     index: Mutex<IndexRecord>,
     pub(crate) book: Mutex<Book>,
     pub(crate) schedule: Schedule,
+    /// Tokens, and what they cost by.
+    pub(crate) wallet: Wallet,
     /// Whose turn it is to see to what is due between people.
     pub(crate) people_turn: tokio::sync::Mutex<()>,
     /// Tells the background task that something is due between people.
@@ -195,6 +198,7 @@ impl Core {
             index: Mutex::new(index),
             book: Mutex::new(book),
             schedule: Schedule::default(),
+            wallet: Wallet::load(&vault)?,
             people_turn: tokio::sync::Mutex::new(()),
             stir: Notify::new(),
             wake: Notify::new(),
@@ -408,7 +412,7 @@ impl Core {
             nonce: [0; 16],
         };
         let request = seal(body, &Signing::Possession, &occasion)?;
-        self.transport.post(endpoint, &request, wait_s).await
+        self.post(endpoint, &request, wait_s).await
     }
 
     /// The hub's signature key: asked for once, then pinned.

@@ -134,10 +134,7 @@ impl Core {
             let Some(request) = self.pending_request(id, hash).await? else {
                 return self.fate(id, hash).await;
             };
-            let answer = self
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
+            let answer = self.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
                 Ok(_) => {
                     self.catch_up(id).await?;
@@ -287,10 +284,7 @@ impl Core {
                 };
             };
             sent = Some(hash);
-            let answer = self
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
+            let answer = self.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
                 Ok(_) => {
                     self.catch_up(id).await?;
@@ -343,10 +337,7 @@ impl Core {
     ) -> Result<std::result::Result<(), Reject>> {
         for _ in 0..3 {
             let request = self.step(id, |group, tools, _| make(group, tools)).await?;
-            let answer = self
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
+            let answer = self.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
                 Ok(_) => return Ok(Ok(())),
                 Err(Reject::StaleTime { hub_time_s }) => self.learn_time(hub_time_s),

@@ -100,6 +100,21 @@ pub enum ClientError {
     /// Another device is being removed.
     #[error("another device is being removed; that comes first")]
     RemovalUnderWay,
+    /// This device has no tokens left that are good now.
+    #[error(
+        "no tokens are left for this until the next epoch, in {} hours", .again_s.div_ceil(3_600)
+    )]
+    NoTokens {
+        /// When there are new ones, in seconds from now.
+        again_s: u64,
+    },
+    /// The hub tells different clients different things about its token keys, or exchanges them unannounced:
+    /// it could tell users apart by them. Nothing was drawn.
+    #[error("the hub's token keys cannot be trusted: {0}; nothing was drawn, tell the provider")]
+    TokenKeys(sordino_tokens::Inconsistent),
+    /// What was issued are no tokens of the announced key.
+    #[error("the hub issued tokens that are none")]
+    BadTokens,
     /// The vault cannot be read or written.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -162,6 +177,9 @@ impl ClientError {
                 AccountReject::RateLimited { retry_after_s }
                 | AccountReject::Unavailable { retry_after_s },
             ) => Advice::RetryAfter(*retry_after_s),
+            Self::NoTokens { again_s } => {
+                Advice::RetryAfter(u32::try_from(*again_s).unwrap_or(u32::MAX))
+            }
             Self::Inactive(_) | Self::Vault(_) => Advice::GiveUp,
             _ => Advice::Change,
         }

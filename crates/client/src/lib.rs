@@ -96,6 +96,7 @@ mod sync;
 mod template;
 mod transport;
 mod vault;
+mod wallet;
 
 pub use client::Client;
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -117,6 +118,7 @@ pub use settings::GroupSettings;
 pub use sordino_rules::Operation;
 pub use sordino_wire::{
     AccountReject, Domain, GroupId, Handle, IdentifierUri, InviteLink, JoinRule, KeyPackageEntry,
-    Permission, PolicySummary, Reject,
+    Permission, PolicySummary, Reject, TokenClass,
 };
 pub use transport::HubAddress;
+pub use wallet::TokenBalance;

@@ -76,10 +76,7 @@ impl Core {
             let Some(request) = request else {
                 return Ok(());
             };
-            let answer = self
-                .transport
-                .post(Endpoint::Operation, &request, 0)
-                .await?;
+            let answer = self.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
                 Ok(_) => return self.accepted(id, number).await,
                 Err(Reject::WrongEpoch { .. }) => {

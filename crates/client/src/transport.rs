@@ -41,6 +41,8 @@ pub(crate) enum Endpoint {
     /// Opening an inbox, or leaving something in one.
     InboxOnce,
     KeyPackages,
+    /// What things cost, and the issuer's keys.
+    TokenTerms,
 }
 
 /// An address of the two worlds that know names.
@@ -72,6 +74,7 @@ impl Endpoint {
             Self::Streams => media::STREAMS,
             Self::Inboxes | Self::InboxOnce => media::INBOXES,
             Self::KeyPackages => media::GROUP_KEY_PACKAGES,
+            Self::TokenTerms => media::TOKEN_TERMS,
         }
     }
 
@@ -82,7 +85,7 @@ impl Endpoint {
             }
             Self::Streams => Line::Streams,
             Self::Inboxes => Line::Inboxes,
-            Self::InboxOnce | Self::KeyPackages => Line::Once,
+            Self::InboxOnce | Self::KeyPackages | Self::TokenTerms => Line::Once,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{CryptoError, SigningKey};
 use sordino_wire::{Domain, GroupId, IdentifierUri, SignatureKey, encode};
 use std::fmt::Write as _;
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
+use zeroize::Zeroizing;
 
 /// Stands in front of the key of which a user pseudonym is the hash.
 const USER_PSEUDONYM_PREFIX: &[u8] = b"Sordino 1.0 user pseudonym";
@@ -115,6 +116,11 @@ impl UserSecret {
     ) -> Result<ContactToken, CryptoError> {
         let context = contact_context(contact, generation)?;
         Ok(ContactToken::new(self.derive("contact token", &context)?))
+    }
+
+    /// What a batch of tokens is drawn from, by the issuer's key: the same on all devices of the user.
+    pub fn token_seed(&self, key_id: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, CryptoError> {
+        expand::<32>(self.secret().expose(), "token seed", key_id)
     }
 
     /// `set_tag`: what the entries of one key-package set have in common.

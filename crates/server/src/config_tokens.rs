@@ -18,10 +18,10 @@ pub struct TokensSection {
     pub price_list: PriceListChoice,
     /// What single things cost.
     pub prices: BTreeMap<String, PriceSection>,
-    /// Tokens of the class `write` that an account draws per epoch.
-    pub write_batch: usize,
-    /// Tokens of the class `contact` that an account draws per epoch.
-    pub contact_batch: usize,
+    /// Tokens of the class `write` that an account draws, for each week of an epoch.
+    pub write_per_week: usize,
+    /// Tokens of the class `contact` that an account draws, for each week of an epoch.
+    pub contact_per_week: usize,
     /// The length of epochs; without it, by the number of accounts that draw.
     pub epoch_hours: Option<u32>,
     /// Tokens per hour for clients without an account, all together.
@@ -33,15 +33,15 @@ pub struct TokensSection {
 impl Default for TokensSection {
     fn default() -> Self {
         let TokenSettings {
-            write_batch,
-            contact_batch,
+            write_per_week,
+            contact_per_week,
             ..
         } = TokenSettings::default();
         Self {
             price_list: PriceListChoice::Standard,
             prices: BTreeMap::new(),
-            write_batch,
-            contact_batch,
+            write_per_week,
+            contact_per_week,
             epoch_hours: None,
             public_per_hour: 0,
             public_per_network_per_hour: 10,
@@ -90,8 +90,8 @@ impl TokensSection {
     pub(crate) fn settings(self) -> Result<TokenSettings, ConfigError> {
         Ok(TokenSettings {
             prices: self.price_list()?,
-            write_batch: self.write_batch,
-            contact_batch: self.contact_batch,
+            write_per_week: self.write_per_week,
+            contact_per_week: self.contact_per_week,
             epoch_s: self.epoch_hours.map(|hours| u64::from(hours) * 3_600),
             public: (self.public_per_hour > 0).then_some(PublicQuota {
                 tokens_per_hour: self.public_per_hour,
@@ -139,8 +139,16 @@ impl TokenSettings {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let most = u64::try_from(MAX_TOKEN_BATCH_RISTRETTO255).unwrap_or(u64::MAX);
         let number = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        within("tokens.write_batch", number(self.write_batch), 1..=most)?;
-        within("tokens.contact_batch", number(self.contact_batch), 1..=most)?;
+        within(
+            "tokens.write_per_week",
+            number(self.write_per_week),
+            1..=most,
+        )?;
+        within(
+            "tokens.contact_per_week",
+            number(self.contact_per_week),
+            1..=most,
+        )?;
         if let Some(epoch_s) = self.epoch_s {
             // Window keys reach 90 days ahead, and a key is made an epoch before its own.
             within("tokens.epoch_hours", epoch_s, TOKEN_GRACE_S..=30 * 86_400)?;

@@ -6,8 +6,8 @@ use crate::clock::{Clock, SystemClock};
 use axum::http::HeaderName;
 use sordino_accounts::Registration;
 use sordino_limiter::{Budgets, PrefixLengths};
-use sordino_tokens::{Operation, Price, PriceList};
-use sordino_wire::limits::{MAX_BODY_BYTES, STREAM_ENTRY_DAYS};
+use sordino_tokens::{Epoch, Operation, Price, PriceList};
+use sordino_wire::limits::{MAX_BODY_BYTES, MAX_TOKEN_BATCH_RISTRETTO255, STREAM_ENTRY_DAYS};
 use sordino_wire::{Domain, TokenClass};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,14 +16,16 @@ use std::sync::Arc;
 
 /// Where a development server listens.
 pub const DEV_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8420);
+/// For how long [`TokenSettings::write_per_week`] is.
+const WEEK_S: u64 = 7 * 86_400;
 /// Where a development server keeps its data.
 pub const DEV_DATA_DIR: &str = "sordino-data";
 
 /// The work that a development server asks of who registers: what takes no time.
 const DEV_DIFFICULTY_BITS: u8 = 8;
 
-/// What things cost at a development server. [`small_prices`] once clients draw tokens.
-const DEV_PRICES: fn() -> PriceList = free_prices;
+/// What things cost at a development server: little, by the same code as everywhere.
+const DEV_PRICES: fn() -> PriceList = small_prices;
 
 /// Under which domain the server serves. It cannot be changed later: streams, pseudonyms and
 /// signatures name it.
@@ -96,10 +98,11 @@ pub enum ClientAddress {
 pub struct TokenSettings {
     /// What things cost.
     pub prices: PriceList,
-    /// Tokens of the class `write` that an account draws per epoch, all at once.
-    pub write_batch: usize,
+    /// Tokens of the class `write` that an account gets for each week of an epoch, all at once; for
+    /// a shorter epoch as many as for a week.
+    pub write_per_week: usize,
     /// The same of the class `contact`.
-    pub contact_batch: usize,
+    pub contact_per_week: usize,
     /// How long epochs are. `None`: the fewer accounts draw, the longer (30, 7, 1 days).
     pub epoch_s: Option<u64>,
     /// What clients without an account get. `None`: nothing, and no keys of their types.
@@ -116,11 +119,16 @@ pub struct PublicQuota {
 }
 
 impl TokenSettings {
-    pub(crate) fn batch(&self, class: TokenClass) -> usize {
-        match class {
-            TokenClass::Write => self.write_batch,
-            TokenClass::Contact => self.contact_batch,
-        }
+    /// The batch of a class and epoch: what all accounts draw alike.
+    pub(crate) fn batch(&self, class: TokenClass, epoch: &Epoch) -> usize {
+        let per_week = match class {
+            TokenClass::Write => self.write_per_week,
+            TokenClass::Contact => self.contact_per_week,
+        };
+        let length_s = epoch.end_s().saturating_sub(epoch.start_s());
+        let weeks = usize::try_from(length_s.div_ceil(WEEK_S).max(1)).unwrap_or(usize::MAX);
+        let whole = per_week.saturating_mul(weeks);
+        whole.min(MAX_TOKEN_BATCH_RISTRETTO255)
     }
 }
 
@@ -128,8 +136,8 @@ impl Default for TokenSettings {
     fn default() -> Self {
         Self {
             prices: PriceList::default(),
-            write_batch: 100,
-            contact_batch: 50,
+            write_per_week: 100,
+            contact_per_week: 50,
             epoch_s: None,
             public: None,
         }

@@ -59,8 +59,8 @@ fn the_example_parses_and_shows_the_defaults() {
         let days = (c.stream_entry_days, c.inactive_days);
         let tokens = (
             c.tokens.prices.clone(),
-            c.tokens.write_batch,
-            c.tokens.contact_batch,
+            c.tokens.write_per_week,
+            c.tokens.contact_per_week,
             c.tokens.epoch_s,
             c.tokens.public,
         );
@@ -101,8 +101,8 @@ fn every_key_is_in_the_example() {
         "budgets",
         "price_list",
         "prices",
-        "write_batch",
-        "contact_batch",
+        "write_per_week",
+        "contact_per_week",
         "epoch_hours",
         "public_per_hour",
         "public_per_network_per_hour",
@@ -143,8 +143,8 @@ fn values_out_of_range_are_refused() {
         ("retention", "inactive_days", "1"),
         ("limits", "ipv4_prefix_bits", "23"),
         ("limits", "ipv6_prefix_bits", "65"),
-        ("tokens", "write_batch", "0"),
-        ("tokens", "contact_batch", "101"),
+        ("tokens", "write_per_week", "0"),
+        ("tokens", "contact_per_week", "513"),
         ("tokens", "epoch_hours", "1"),
         ("tokens", "epoch_hours", "721"),
         ("tokens", "public_per_hour", "1000001"),

@@ -142,7 +142,7 @@ pub const MAX_MEMBER_CONTENT_BYTES: usize = MAX_MESSAGE_BYTES - 1_024;
 /// Tokens that one request spends, at most.
 pub const MAX_TOKENS_PER_REQUEST: usize = 8;
 /// Tokens that one request for tokens of type 0x0005 draws, at most.
-pub const MAX_TOKEN_BATCH_RISTRETTO255: usize = 100;
+pub const MAX_TOKEN_BATCH_RISTRETTO255: usize = 512;
 /// The same for type 0x0001, of which one costs twenty times the processor time.
 pub const MAX_TOKEN_BATCH_P384: usize = 32;
 /// The same for type 0x0002.
@@ -170,8 +170,6 @@ pub const MAX_TOKEN_BYTES: usize = 98 + 256;
 /// The largest `TokenChallenge`: issuer name, redemption context, origin.
 pub const MAX_TOKEN_CHALLENGE_BYTES: usize =
     2 + 2 + MAX_DOMAIN_BYTES + 1 + 32 + 2 + MAX_DOMAIN_BYTES;
-/// Kinds of tokens that are good for different things.
-pub const MAX_TOKEN_CLASSES: usize = 8;
 /// The largest request for a batch: type, key, length, elements.
 pub const MAX_BATCH_REQUEST_BYTES: usize = 2 + 1 + 4 + MAX_TOKEN_BATCH_RISTRETTO255 * 49;
 /// The largest batch: length, elements, proof.

@@ -7,7 +7,7 @@
 use crate::bytes::{Bytes, List};
 use crate::limits::{
     MAX_BATCH_REQUEST_BYTES, MAX_BATCH_RESPONSE_BYTES, MAX_PRICE_LIST_BYTES, MAX_TOKEN_BYTES,
-    MAX_TOKEN_CHALLENGE_BYTES, MAX_TOKEN_CLASSES, MAX_TOKEN_DIRECTORY_BYTES,
+    MAX_TOKEN_CHALLENGE_BYTES, MAX_TOKEN_DIRECTORY_BYTES, MAX_TOKEN_DIRECTORY_KEYS,
     MAX_TOKENS_PER_REQUEST,
 };
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
@@ -84,11 +84,13 @@ pub enum PricedOperation {
     ConnectionRequest = 33,
 }
 
-/// How many tokens of a class one draw gives: always so many, never fewer.
+/// How many tokens of a class and epoch one draw gives: always so many, never fewer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub struct BatchSize {
     /// Which class.
     pub class: TokenClass,
+    /// Which epoch.
+    pub epoch: u64,
     /// How many.
     pub tokens: u16,
 }
@@ -101,7 +103,7 @@ pub struct TokenTerms {
     /// What things cost, as JSON.
     pub price_list: Bytes<1, MAX_PRICE_LIST_BYTES>,
     /// How many tokens a draw gives.
-    pub batches: List<BatchSize, MAX_TOKEN_CLASSES>,
+    pub batches: List<BatchSize, MAX_TOKEN_DIRECTORY_KEYS>,
 }
 
 /// Draws a batch of tokens of one class and epoch: once for each account, all of it. The same

@@ -134,7 +134,8 @@ async fn what_is_issued_and_what_is_spent_have_nothing_in_common() {
     let mut config = ServerConfig::local(folder.path());
     config.clock = Arc::new(clock.clone());
     config.tokens = TokenSettings {
-        write_batch: 2,
+        write_per_week: 2,
+        epoch_s: Some(7 * 86_400),
         ..TokenSettings::default()
     };
     let running = Server::start(config).await.unwrap();

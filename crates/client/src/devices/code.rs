@@ -5,7 +5,7 @@
 
 use crate::error::{ClientError, Result};
 use sordino_crypto::{LINK_SECRET_BYTES, LinkSecret, sha256};
-use sordino_wire::{Domain, HpkeKey, InboxId, encode, exact};
+use sordino_wire::{Domain, HpkeKey, InboxId, OpenInbox, encode, exact};
 use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// The form of codes.
@@ -42,6 +42,16 @@ struct Encoded {
 }
 
 impl LinkCode {
+    /// What opens the inbox that it names.
+    pub(crate) fn opening(&self) -> OpenInbox {
+        OpenInbox {
+            inbox_id: self.inbox_id,
+            hpke_key: self.hpke_key.clone(),
+            last_day: self.last_day,
+            deposit_hash: Some(sha256(self.secret.deposit_secret().expose())),
+        }
+    }
+
     /// The text: lower-case letters and digits in groups of five.
     pub(crate) fn to_text(&self) -> Result<String> {
         let hpke_key = self.hpke_key.as_slice().try_into();

@@ -44,6 +44,8 @@ struct LinkRecord {
     code_hash: [u8; 32],
     reply: InboxId,
     reply_secret: [u8; LINK_SECRET_BYTES],
+    /// The new device's inbox, which this one opens (decision 0062).
+    opening: OpenInbox,
     /// The serialised deposit that is the offer.
     offer: VLBytes,
     /// 1 once the hub has it.
@@ -109,6 +111,7 @@ impl Core {
         self.share_everything().await?;
         let secret = LinkSecret::new(self.entropy.array());
         let reply = self.open_reply(&secret).await?;
+        let tokens = self.split_tokens(&mut Batch::default())?;
         let offer = {
             let device = self.device();
             LinkOffer {
@@ -119,6 +122,7 @@ impl Core {
                 group,
                 reply: self.address(&reply),
                 reply_secret: *secret.expose(),
+                tokens,
             }
         };
         let offer = self.sealed_deposit(&code.deposit_place(), &code.secret, &offer)?;
@@ -127,6 +131,7 @@ impl Core {
             code_hash,
             reply: reply.id,
             reply_secret: *secret.expose(),
+            opening: code.opening(),
             offer: VLBytes::new(encode(&offer)?),
             offered: 0,
             answer: None,
@@ -140,15 +145,25 @@ impl Core {
         let mut inbox = self.new_inbox()?;
         let last_day = self.now_s() / DAY_S + REPLY_DAYS;
         inbox.record.last_day = u32::try_from(last_day).map_err(|_| ClientError::OutOfBounds)?;
-        let body = RequestBody::OpenInbox(OpenInbox {
+        self.open_for_deposits(OpenInbox {
             inbox_id: inbox.id,
             hpke_key: inbox.public_key.clone(),
             last_day: inbox.record.last_day,
             deposit_hash: Some(sha256(secret.deposit_secret().expose())),
-        });
-        let answer = self.ask(Endpoint::InboxOnce, body, 0).await?;
-        outcome(answer)?.map_err(ClientError::Refused)?;
+        })
+        .await?;
         Ok(inbox)
+    }
+
+    async fn open_for_deposits(&self, opening: OpenInbox) -> Result<()> {
+        let body = RequestBody::OpenInbox(opening);
+        let answer = self.ask(Endpoint::InboxOnce, body, 0).await?;
+        match outcome(answer)? {
+            Ok(_) => Ok(()),
+            Err(Reject::InboxUnavailable { .. }) => Err(ClientError::LinkCodeExpired),
+            Err(Reject::Unavailable { .. }) => Err(ClientError::Unreachable),
+            Err(reject) => Err(ClientError::Refused(reject)),
+        }
     }
 
     /// A deposit that the holder of `place` opens.
@@ -192,7 +207,11 @@ impl Core {
         };
         if link.offered == 0 {
             let offer: Deposit = exact(&Zeroizing::new(link.offer.as_slice().to_vec()))?;
-            match self.deposit(offer).await {
+            let offered = match self.open_for_deposits(link.opening.clone()).await {
+                Ok(()) => self.deposit(offer).await,
+                refused => refused,
+            };
+            match offered {
                 Ok(()) => {}
                 Err(error @ ClientError::LinkCodeExpired) => {
                     self.drop_link(&link)?;

@@ -7,7 +7,7 @@
 use super::code::LinkCode;
 use super::{LinkAnswer, LinkOffer};
 use crate::client::Client;
-use crate::core::{ClientConfig, Core, open_vault, outcome};
+use crate::core::{ClientConfig, Core, open_vault};
 use crate::device::{Device, client_uri};
 use crate::entropy::Entropy;
 use crate::envelope::{Occasion, Signing, seal};
@@ -17,15 +17,15 @@ use crate::records::{DEVICE, DeviceRecord, FORMAT, INDEX, IndexRecord, Purpose, 
 use crate::slots;
 use crate::transport::{Endpoint, Transport};
 use crate::vault::{Batch, Vault};
+use crate::wallet::draw::keep_promise;
 use sordino_crypto::{
     HpkePrivateKey, LINK_SECRET_BYTES, LinkSecret, SigningKey, Slot, hpke_generate, inbox_id,
-    make_client_credential, open_inbox_delivery, open_link, sha256,
+    make_client_credential, open_inbox_delivery, open_link,
 };
 use sordino_rules::key_package_lifetime;
 use sordino_wire::{
     AccountRequestBody, Domain, GroupId, HpkeCiphertext, IdentifierUri, InboxAddress,
-    InboxDelivery, KeyPackageEntry, OpenInbox, ReadInbox, Reject, RequestBody, ResponseBody,
-    Secret32, exact,
+    InboxDelivery, KeyPackageEntry, ReadInbox, Reject, RequestBody, ResponseBody, Secret32, exact,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +76,8 @@ pub struct Linking {
 
 impl Linking {
     /// Begins: makes a code that another device of the user takes. With the same vault again, it
-    /// is the same code, until its day has passed.
+    /// is the same code, until its day has passed. Nothing is asked of the hub: that the inbox which
+    /// the code names is there is up to the other device, which has tokens (decision 0062).
     pub async fn start(config: ClientConfig) -> Result<Self> {
         let (vault, entropy) = open_vault(&config)?;
         if vault.contains(DEVICE)? {
@@ -104,16 +105,14 @@ impl Linking {
             }
         };
         let code = code_of(&record, &config.hub.domain)?;
-        let linking = Self {
+        Ok(Self {
             code: code.to_text()?,
             config,
             vault,
             entropy,
             transport,
             record,
-        };
-        linking.open_inbox(&code).await?;
-        Ok(linking)
+        })
     }
 
     /// The code, as text: lower-case letters, digits and hyphens. Whoever has it can make this
@@ -159,17 +158,6 @@ impl Linking {
         };
         let request = seal(body, &Signing::Possession, &occasion)?;
         self.transport.post(endpoint, &request, wait_s).await
-    }
-
-    async fn open_inbox(&self, code: &LinkCode) -> Result<()> {
-        let body = RequestBody::OpenInbox(OpenInbox {
-            inbox_id: code.inbox_id,
-            hpke_key: code.hpke_key.clone(),
-            last_day: code.last_day,
-            deposit_hash: Some(sha256(code.secret.deposit_secret().expose())),
-        });
-        let answer = self.ask(Endpoint::InboxOnce, body, 0).await?;
-        outcome(answer)?.map_err(ClientError::Refused).map(|_| ())
     }
 
     async fn look_for_offer(&self) -> Result<Option<LinkOffer>> {
@@ -233,6 +221,7 @@ impl Linking {
             },
         )?;
         batch.delete(LINKING);
+        keep_promise(&mut batch, offer.tokens)?;
         batch.put(super::shared::DEVICES_GROUP, &offer.group)?;
         self.vault.commit(&batch)?;
         Core::assemble(self.config, self.vault, self.entropy, device)

@@ -18,6 +18,7 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize, VLBytes};
 
 use crate::handover::{LeafGrant, LeafRequest};
 use crate::records::UserSecretRecord;
+use crate::wallet::purse::Part;
 use facts::VersionedFact;
 use sordino_crypto::{LINK_SECRET_BYTES, Slot};
 use sordino_wire::{ClientCredential, IdentifierUri, KeyPackageEntry, SignatureKey};
@@ -61,6 +62,8 @@ pub(crate) struct LinkOffer {
     /// Where the answer goes.
     pub(crate) reply: InboxAddress,
     pub(crate) reply_secret: [u8; LINK_SECRET_BYTES],
+    /// Tokens that are its own from now on.
+    pub(crate) tokens: Vec<Part>,
 }
 
 /// What it answers: the device that it is, ready to be added to the devices' group.

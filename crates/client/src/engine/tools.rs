@@ -40,6 +40,9 @@ pub struct Delays {
     pub inspect_s: u64,
     /// Before a room is moved to a new slot, after a device was removed.
     pub move_s: u64,
+    /// Before it is looked whether tokens are to be drawn: those of the next epoch have a time of their
+    /// own within the running one.
+    pub draw_s: u64,
 }
 
 impl Default for Delays {
@@ -53,6 +56,7 @@ impl Default for Delays {
             fetch_s: 900,
             inspect_s: 43_200,
             move_s: 21_600,
+            draw_s: 3_600,
         }
     }
 }
@@ -74,6 +78,7 @@ impl Delays {
             fetch_s: 0,
             inspect_s: 0,
             move_s: 0,
+            draw_s: 0,
         }
     }
 }

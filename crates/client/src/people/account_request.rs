@@ -45,15 +45,22 @@ impl Core {
         Err(ClientError::Unreachable)
     }
 
-    /// Sends a request as nobody.
+    /// Sends a request as nobody, with the tokens that it costs.
     pub(crate) async fn anonymous_request(
         &self,
         endpoint: AccountEndpoint,
         body: AccountRequestBody,
     ) -> Result<AccountResponseBody> {
         let auth = AccountAuthentication::Nobody;
-        let request = AccountRequest::free(body, auth).encode()?;
-        match self.transport.post_account(endpoint, &request, 0).await? {
+        let request = AccountRequest::free(body, auth);
+        let answer = match endpoint {
+            AccountEndpoint::Contact => self.post_contact(request).await?,
+            AccountEndpoint::Account => {
+                let bytes = request.encode()?;
+                self.transport.post_account(endpoint, &bytes, 0).await?
+            }
+        };
+        match answer {
             AccountResponseBody::Rejected(reject) => Err(ClientError::AccountRefused(reject)),
             answer => Ok(answer),
         }

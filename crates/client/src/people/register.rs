@@ -89,6 +89,8 @@ impl Client {
         batch.put(INDEX, &IndexRecord::default())?;
         batch.delete(REGISTRATION);
         core.vault.commit(&batch)?;
+        // Without them the account is there all the same; they are drawn when they are needed.
+        let _ = core.draw_running().await;
         Ok(Self {
             core: Arc::new(core),
         })

@@ -91,6 +91,7 @@ impl Core {
         note(self.prune_requests().await);
         note(self.confirm_requests().await);
         note(self.tend_devices().await);
+        note(self.tend_tokens().await);
         for due in self.due()? {
             note(self.tend_contact(&due).await);
         }

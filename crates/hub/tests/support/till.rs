@@ -87,6 +87,7 @@ impl Origin for Till {
             price_list: Bytes::new(sordino_tokens::PriceList::default().to_json()).unwrap(),
             batches: List::new(vec![BatchSize {
                 class: TokenClass::Write,
+                epoch: 1,
                 tokens: 100,
             }])
             .unwrap(),

@@ -55,6 +55,8 @@ struct Standing {
     running: bool,
     /// Accounts that drew.
     drew: u64,
+    /// How many tokens each of them got.
+    batch: u64,
     /// Tokens of all types that were spent.
     spent: u64,
 }
@@ -100,10 +102,7 @@ impl Mint {
             "sordino_tokens_issued",
             "Tokens issued to accounts for a class and epoch.",
             &standings,
-            |s| {
-                let batch = u64::try_from(self.settings.batch(s.class)).unwrap_or(u64::MAX);
-                s.drew.saturating_mul(batch)
-            },
+            |s| s.drew.saturating_mul(s.batch),
         );
         gauge(
             &mut text,
@@ -153,6 +152,8 @@ impl Mint {
                 epoch,
                 running: purpose.epoch.contains(now_s),
                 drew: snapshot.count_spent(drawn)?.unwrap_or(0),
+                batch: u64::try_from(self.settings.batch(class, &purpose.epoch))
+                    .unwrap_or(u64::MAX),
                 spent,
             });
         }

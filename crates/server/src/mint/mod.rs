@@ -109,15 +109,29 @@ impl Mint {
 
     /// What everybody may know.
     pub(crate) fn terms(&self, now_s: u64) -> TokenTerms {
-        let batches = TokenClass::ALL.map(|class| BatchSize {
-            class,
-            tokens: u16::try_from(self.settings.batch(class)).unwrap_or(u16::MAX),
+        let keys = self.keys();
+        let drawn = keys.iter().filter(|key| {
+            let purpose = key.purpose();
+            purpose.token_type == DRAWN_TYPE && purpose.epoch.is_drawable(now_s)
         });
+        let mut batches: Vec<BatchSize> = drawn
+            .map(|key| {
+                let class = class_on_wire(key.purpose().class);
+                let epoch = key.purpose().epoch;
+                let tokens = self.settings.batch(class, &epoch);
+                BatchSize {
+                    class,
+                    epoch: epoch.number(),
+                    tokens: u16::try_from(tokens).unwrap_or(u16::MAX),
+                }
+            })
+            .collect();
+        batches.sort_by_key(|batch| (batch.epoch, batch.class));
         TokenTerms {
             // A few keys and prices: far below the bounds.
             directory: Bytes::new(self.directory(now_s)).unwrap_or_default(),
             price_list: Bytes::new(self.settings.prices.to_json()).unwrap_or_default(),
-            batches: List::new(batches.to_vec()).unwrap_or_default(),
+            batches: List::new(batches).unwrap_or_default(),
         }
     }
 
@@ -213,10 +227,11 @@ impl Mint {
         let bytes = draw.request.as_slice();
         let request = parse_issue_request(RequestForm::Amortised, bytes, &BatchLimits::default())
             .map_err(|_| NotIssued::InvalidBatch)?;
+        let batch = self.settings.batch(draw.class, &key.purpose().epoch);
         let whole = request.asked().iter().all(|asked| {
             asked.token_type == DRAWN_TYPE
                 && asked.truncated_key_id == key.id().truncated()
-                && asked.tokens == self.settings.batch(draw.class)
+                && asked.tokens == batch
         });
         if !whole {
             return Err(NotIssued::InvalidBatch);

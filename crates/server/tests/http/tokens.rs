@@ -26,8 +26,9 @@ const TODAY: u32 = 20_700;
 /// Standard prices, a clock that stands, batches that tests can afford.
 fn priced(config: &mut ServerConfig) {
     config.tokens = TokenSettings {
-        write_batch: 8,
-        contact_batch: 4,
+        write_per_week: 8,
+        contact_per_week: 4,
+        epoch_s: Some(7 * DAY_S),
         ..TokenSettings::default()
     };
     config.clock = Arc::new(TestClock::new(NOW_S));

@@ -341,7 +341,7 @@ wire_struct! {
     DeliveredProposal { proposal, inbox }
     DeliveredReport { leaf_index, commit_hash }
     TokenPrice { class, tokens }
-    BatchSize { class, tokens }
+    BatchSize { class, epoch, tokens }
     TokenTerms { directory, price_list, batches }
     DrawTokens { class, epoch, request }
 }
