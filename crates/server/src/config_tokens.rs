@@ -50,7 +50,7 @@ impl Default for TokensSection {
 }
 
 /// A price list to begin with.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PriceListChoice {
     /// For hubs that anybody can reach.
@@ -59,6 +59,29 @@ pub enum PriceListChoice {
     Small,
     /// Nothing costs anything.
     Free,
+}
+
+impl PriceListChoice {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Standard, Self::Small, Self::Free];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Small => "small",
+            Self::Free => "free",
+        }
+    }
+
+    /// The list.
+    pub fn list(self) -> PriceList {
+        match self {
+            Self::Standard => PriceList::default(),
+            Self::Small => small_prices(),
+            Self::Free => free_prices(),
+        }
+    }
 }
 
 /// `[tokens.prices.<operation>]`
@@ -104,11 +127,7 @@ impl TokensSection {
     }
 
     fn price_list(&self) -> Result<PriceList, ConfigError> {
-        let mut list = match self.price_list {
-            PriceListChoice::Standard => PriceList::default(),
-            PriceListChoice::Small => small_prices(),
-            PriceListChoice::Free => free_prices(),
-        };
+        let mut list = self.price_list.list();
         for (name, section) in &self.prices {
             let mut known = Operation::ALL.iter();
             let operation = known.find(|operation| operation.name() == name);

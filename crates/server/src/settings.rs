@@ -24,9 +24,6 @@ pub const DEV_DATA_DIR: &str = "sordino-data";
 /// The work that a development server asks of who registers: what takes no time.
 const DEV_DIFFICULTY_BITS: u8 = 8;
 
-/// What things cost at a development server: little, by the same code as everywhere.
-const DEV_PRICES: fn() -> PriceList = small_prices;
-
 /// Under which domain the server serves. It cannot be changed later: streams, pseudonyms and
 /// signatures name it.
 #[derive(Clone, Debug)]
@@ -242,20 +239,22 @@ impl ServerConfig {
         )
     }
 
-    /// A server for tests in one process: a free port on loopback.
+    /// A server for tests in one process: a free port on loopback, and nothing costs anything.
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::without_domain(listen, data_dir)
+        let mut config = Self::without_domain(listen, data_dir);
+        config.tokens.prices = free_prices();
+        config
     }
 
-    /// The address is the domain, and anybody may register.
+    /// The address is the domain, anybody may register, and what has a price costs one token.
     fn without_domain(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             registration: Registration::ProofOfWork {
                 difficulty_bits: DEV_DIFFICULTY_BITS,
             },
             tokens: TokenSettings {
-                prices: DEV_PRICES(),
+                prices: small_prices(),
                 ..TokenSettings::default()
             },
             ..Self::new(DomainChoice::Listening, listen, data_dir)

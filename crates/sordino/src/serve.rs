@@ -39,6 +39,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS", requires = "dev")]
     listen: Option<SocketAddr>,
 
+    /// With --dev: what things cost in tokens
+    #[arg(long, value_name = "LIST", requires = "dev", default_value = "small")]
+    prices: PriceListChoice,
+
     /// Start although the window keys are missing: everything not yet delivered is lost
     #[arg(long)]
     accept_lost_deliveries: bool,
@@ -125,6 +129,7 @@ fn settings(arguments: Arguments) -> Result<(ServerConfig, LogSection), ServeErr
         None => {
             let mut config = ServerConfig::dev(arguments.listen, arguments.data_dir);
             config.operator_key = key_place(None, &environment);
+            config.tokens.prices = arguments.prices.list();
             let log = LogSection {
                 level: LogLevel::Warn,
                 ..LogSection::default()

@@ -22,8 +22,6 @@ use tls_codec::{TlsDeserializeBytes, TlsSerialize, TlsSize};
 
 /// Which tokens are left.
 const PURSE: &str = "tokens/purse";
-/// Under how many user secrets a batch may have been drawn: this one's, and those before.
-const SECRETS: usize = 3;
 
 /// Where a batch is.
 pub(crate) fn batch_name(batch: &BatchId) -> String {
@@ -183,14 +181,10 @@ impl Core {
         let found = terms.keys().find(|(listed, _, _)| *listed == id);
         let (_, key, of_key) = found.ok_or(ClientError::BadAnswer)?;
         let count = terms.count(&id).ok_or(ClientError::BadAnswer)?;
-        let numbers: Vec<u32> = {
-            let records = self.device().user_secret_records();
-            let numbers = records.iter().rev().map(|record| record.number);
-            numbers.take(SECRETS).collect()
-        };
+        let numbers = self.secrets_of(&id);
         for number in numbers {
             match self.draw_under(number, id, key, count).await {
-                Ok(tokens) => return self.keep_batch(id, key, of_key, tokens),
+                Ok(tokens) => return self.keep_batch(id, number, key, of_key, tokens),
                 Err(ClientError::AccountRefused(AccountReject::AlreadyDrawn)) => {}
                 Err(ClientError::AccountRefused(AccountReject::EpochClosed)) => {
                     self.renew_terms().await?;
@@ -200,7 +194,16 @@ impl Core {
             }
         }
         // Somebody else with this account's keys drew it. There is nothing to be had of this epoch.
-        self.keep_batch(id, key, of_key, Vec::new())
+        self.keep_batch(id, 0, key, of_key, Vec::new())
+    }
+
+    /// The user secrets that a batch may have been drawn under, the likely ones first.
+    fn secrets_of(&self, id: &BatchId) -> Vec<u32> {
+        let told = self.purse().promised(id).map(|part| part.secret);
+        let records = self.device().user_secret_records();
+        let newest_first = records.iter().rev().map(|record| record.number);
+        let others = newest_first.filter(|number| told != Some(*number));
+        told.into_iter().chain(others).collect()
     }
 
     async fn draw_under(
@@ -238,6 +241,7 @@ impl Core {
     fn keep_batch(
         &self,
         id: BatchId,
+        secret: u32,
         key: &ListedKey,
         of_key: KeyTerms,
         tokens: Vec<TokenBytes>,
@@ -251,16 +255,19 @@ impl Core {
             tokens,
         };
         batch.put(batch_name(&id), &record)?;
-        let (start_s, end_s) = (of_key.epoch.start_s(), of_key.epoch.end_s());
+        let times = (of_key.epoch.start_s(), of_key.epoch.end_s());
         self.change_purse(&mut batch, |purse| {
             let free = match purse.promised(&id) {
                 Some(part) => {
-                    let known = part.iter().filter(|index| usize::from(**index) < count);
+                    let known = part
+                        .indices
+                        .iter()
+                        .filter(|index| usize::from(**index) < count);
                     known.copied().collect()
                 }
                 None => all,
             };
-            purse.add(id, start_s, end_s, free);
+            purse.add(id, secret, times, free);
         })
     }
 

@@ -31,6 +31,8 @@ struct Shown {
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 struct Held {
     batch: BatchId,
+    /// The number of the user secret that it was drawn under.
+    secret: u32,
     start_s: u64,
     end_s: u64,
     free: Vec<u16>,
@@ -52,6 +54,8 @@ struct Reserved {
 #[derive(Clone, Debug, PartialEq, Eq, TlsSerialize, TlsSize, TlsDeserializeBytes)]
 pub(crate) struct Part {
     pub(crate) batch: BatchId,
+    /// The number of the user secret that it was drawn under.
+    pub(crate) secret: u32,
     pub(crate) indices: Vec<u16>,
 }
 
@@ -103,12 +107,19 @@ impl Purse {
     }
 
     /// Puts a batch in, of which these tokens are this device's.
-    pub(crate) fn add(&mut self, batch: BatchId, start_s: u64, end_s: u64, free: Vec<u16>) {
+    pub(crate) fn add(
+        &mut self,
+        batch: BatchId,
+        secret: u32,
+        (start_s, end_s): (u64, u64),
+        free: Vec<u16>,
+    ) {
         self.parts.retain(|part| part.batch != batch);
         self.times.retain(|time| time.batch != batch);
         if !self.has(&batch) {
             self.held.push(Held {
                 batch,
+                secret,
                 start_s,
                 end_s,
                 free,
@@ -221,8 +232,11 @@ impl Purse {
                 let place = below(held.free.len()).min(held.free.len().saturating_sub(1));
                 indices.push(held.free.swap_remove(place));
             }
-            let batch = held.batch;
-            parts.push(Part { batch, indices });
+            parts.push(Part {
+                batch: held.batch,
+                secret: held.secret,
+                indices,
+            });
         }
         parts
     }
@@ -233,9 +247,8 @@ impl Purse {
     }
 
     /// What another device has left of a batch, if it spoke of it.
-    pub(crate) fn promised(&self, batch: &BatchId) -> Option<&[u16]> {
-        let part = self.parts.iter().find(|part| part.batch == *batch);
-        part.map(|part| part.indices.as_slice())
+    pub(crate) fn promised(&self, batch: &BatchId) -> Option<&Part> {
+        self.parts.iter().find(|part| part.batch == *batch)
     }
 
     /// Forgets what is over; returns the batches that are.
@@ -267,7 +280,7 @@ mod tests {
 
     fn purse(tokens: u16) -> Purse {
         let mut purse = Purse::default();
-        purse.add(BATCH, 100, 200, (0..tokens).collect());
+        purse.add(BATCH, 0, (100, 200), (0..tokens).collect());
         purse
     }
 
@@ -346,9 +359,9 @@ mod tests {
         assert_eq!(purse.left(&BATCH), 5);
         let mut other = Purse::default();
         other.promise(parts.clone());
-        assert_eq!(other.promised(&BATCH).unwrap(), parts[0].indices);
+        assert_eq!(other.promised(&BATCH), Some(&parts[0]));
         let indices = parts[0].indices.clone();
-        other.add(BATCH, 100, 200, indices);
+        other.add(BATCH, 0, (100, 200), indices);
         assert!(other.promised(&BATCH).is_none());
         assert_eq!(other.left(&BATCH), 4);
     }

@@ -12,7 +12,7 @@ use sordino_client::{
     Client, ClientConfig, ContactState, Delays, Event, EventStream, Group, Handle, HubAddress,
     IdentifierUri, Invited, RegisterWith,
 };
-use sordino_server::{Running, Server, ServerConfig};
+use sordino_server::{Running, Server, ServerConfig, TokenSettings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +24,9 @@ pub struct World {
 impl World {
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = ServerConfig::local(directory.path().join("hub"));
+        let mut config = ServerConfig::local(directory.path().join("hub"));
+        // Everything costs what it costs at a hub that anybody can reach.
+        config.tokens = TokenSettings::default();
         let hub = Server::start(config).await.unwrap();
         Self { hub, directory }
     }
