@@ -8,19 +8,10 @@
 
 mod common;
 
-use common::{World, add, assert_together, connect, names, settle, state, texts};
+use common::{World, add, assert_together, connect, link, names, settle, state, texts};
 use sordino_client::{
     Client, ClientError, ContactState, Event, GroupSettings, GroupStatus, Invited, Linking,
 };
-
-/// Links a further device to a user.
-async fn link(world: &World, first: &Client, name: &str) -> Client {
-    let linking = Linking::start(world.config(name)).await.unwrap();
-    let code = linking.code().to_owned();
-    let (linked, new) = tokio::join!(first.link_device(&code), linking.finish());
-    linked.unwrap();
-    new.unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_knows_what_the_others_know_and_joins_by_itself() {

@@ -10,7 +10,7 @@
 
 use sordino_client::{
     Client, ClientConfig, ContactState, Delays, Event, EventStream, Group, Handle, HubAddress,
-    IdentifierUri, Invited, RegisterWith,
+    IdentifierUri, Invited, Linking, RegisterWith,
 };
 use sordino_server::{Running, Server, ServerConfig, TokenSettings};
 use std::path::PathBuf;
@@ -146,6 +146,15 @@ pub async fn names(group: &Group) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Links a further device of a user.
+pub async fn link(world: &World, first: &Client, name: &str) -> Client {
+    let linking = Linking::start(world.config(name)).await.unwrap();
+    let code = linking.code().to_owned();
+    let (linked, new) = tokio::join!(first.link_device(&code), linking.finish());
+    linked.unwrap();
+    new.unwrap()
 }
 
 /// A few rounds for everybody, so that questions are asked, answered and acted upon.
