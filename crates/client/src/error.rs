@@ -12,6 +12,15 @@ pub enum ClientError {
     /// The hub did not answer. What was asked stays stored and is repeated by the next sync.
     #[error("the hub did not answer; the request is repeated until it does")]
     Unreachable,
+    /// The group is over its budget of messages just now. The message stays stored, and goes out when
+    /// there is room.
+    #[error(
+        "the group is busy; the message is kept, and goes out in {retry_after_s} seconds or so"
+    )]
+    Queued {
+        /// When there is room, in seconds.
+        retry_after_s: u32,
+    },
     /// The hub answered with something that is not an answer.
     #[error("the hub's answer is not understood")]
     BadAnswer,
@@ -166,6 +175,7 @@ impl ClientError {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unreachable
+            | Self::Queued { .. }
             | Self::SecretUnknown
             | Self::Inactive(GroupStatus::Recovering | GroupStatus::Joining) => Advice::Wait,
             Self::Contended => Advice::RetryAfter(1),

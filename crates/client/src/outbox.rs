@@ -54,7 +54,9 @@ impl Core {
             };
             match self.send_one(id, number).await {
                 Ok(()) => {}
-                Err(error @ ClientError::Unreachable) => return Err(error),
+                Err(error @ (ClientError::Unreachable | ClientError::Queued { .. })) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     self.give_up(id, number).await?;
                     if until == Some(number) {
@@ -94,6 +96,10 @@ impl Core {
                         .await?;
                 }
                 Err(Reject::Unavailable { .. }) => return Err(ClientError::Unreachable),
+                Err(
+                    Reject::RateLimited { retry_after_s }
+                    | Reject::TokenRequired { retry_after_s, .. },
+                ) => return Err(ClientError::Queued { retry_after_s }),
                 Err(reject) => return Err(ClientError::Refused(reject)),
             }
         }

@@ -13,7 +13,7 @@ use sordino_client::{
     Client, ClientConfig, ClientError, Clock, Delays, GroupSettings, HubAddress, JoinRule,
     TokenClass, link_from_text, link_to_text,
 };
-use sordino_server::{DomainChoice, Running, Server, ServerConfig, TestClock, TokenSettings};
+use sordino_server::{DomainChoice, Rate, Running, Server, ServerConfig, TestClock, TokenSettings};
 use sordino_wire::Domain;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ use tokio::net::{TcpListener, TcpStream};
 const DAY_S: u64 = 86_400;
 const WEEK_S: u64 = 7 * DAY_S;
 const DOMAIN: &str = "hub.example";
+/// How many messages a group may send at once.
+const MESSAGES: u8 = 12;
 
 /// The hub's clock is the clients'.
 struct Shared(TestClock);
@@ -69,6 +71,7 @@ impl Hub {
             epoch_s: Some(WEEK_S),
             ..TokenSettings::default()
         };
+        config.budgets.messages.requests = Rate::new(MESSAGES.into(), 1).unwrap();
         Server::start(config).await.unwrap()
     }
 
@@ -348,6 +351,36 @@ async fn people_who_meet_pay_for_it_and_for_nothing_else() {
     let had = 2 * (20 + 6);
     let (a, b) = (balance(&alice), balance(&bob));
     assert_eq!(had - spent, a.0 + a.1 + b.0 + b.1);
+    hub.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn above_the_groups_budget_a_message_takes_a_token_and_then_it_waits() {
+    let hub = Hub::start().await;
+    let alice = hub.user("alice").await;
+    let room = alice.create_group(GroupSettings::closed()).await.unwrap();
+    for number in 0..MESSAGES + 15 {
+        room.send(&[number]).await.unwrap();
+    }
+    // Fifteen more than the budget, and nobody had to show who sends.
+    assert_eq!(left(&alice, TokenClass::Write), 0);
+    let queued = room.send(b"later").await;
+    assert!(
+        matches!(queued, Err(ClientError::Queued { retry_after_s: 1.. })),
+        "{queued:?}"
+    );
+    room.catch_up().await.unwrap();
+    assert_eq!(
+        room.messages(0, 100).await.unwrap().len(),
+        usize::from(MESSAGES) + 15
+    );
+    // It is not lost.
+    hub.clock.advance(3_600);
+    alice.sync_once().await.unwrap();
+    room.catch_up().await.unwrap();
+    let messages = room.messages(0, 100).await.unwrap();
+    assert_eq!(messages.last().unwrap().content, b"later");
+    assert_eq!(messages.len(), usize::from(MESSAGES) + 16);
     hub.running.shutdown().await;
 }
 

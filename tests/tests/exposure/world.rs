@@ -5,7 +5,7 @@ use sordino_client::{
     Client, ClientConfig, ContactState, Delays, Group, Handle, HubAddress, Invited, RegisterWith,
     raw,
 };
-use sordino_server::{Running, Server, ServerConfig};
+use sordino_server::{Running, Server, ServerConfig, TokenSettings};
 use sordino_wire::media;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -26,7 +26,10 @@ pub struct World {
 }
 
 fn server_config(folder: &tempfile::TempDir) -> ServerConfig {
-    ServerConfig::local(folder.path().join("hub"))
+    let mut config = ServerConfig::local(folder.path().join("hub"));
+    // Everything costs what it costs at a hub that anybody can reach.
+    config.tokens = TokenSettings::default();
+    config
 }
 
 impl World {

@@ -37,6 +37,7 @@ impl World {
         let mut config = ServerConfig::local(directory.path().join("hub"));
         config.domain = DomainChoice::Named(Domain::new(HUB).unwrap());
         config.clock = Arc::new(hub_clock.clone());
+        config.tokens = TokenSettings::default();
         let hub = Server::start(config.clone()).await.unwrap();
         // From now on always here, so that clients find it again.
         config.listen = hub.local_addr();

@@ -54,8 +54,13 @@ impl Core {
             return self.transport.post(endpoint, request, wait_s).await;
         };
         let mut payment = self.begin_payment(&purchase).await?;
+        let mut refusal = None;
         loop {
-            let tokens = self.take_tokens(&purchase, &payment).await?;
+            let tokens = match (self.take_tokens(&purchase, &payment).await, refusal) {
+                // Waiting helps as well.
+                (Err(ClientError::NoTokens { .. }), Some(refusal)) => return Ok(refusal),
+                (tokens, _) => tokens?,
+            };
             let paid = paid(request, tokens)?;
             let bytes = paid.as_deref().unwrap_or(request);
             let answer = self.transport.post(endpoint, bytes, wait_s).await?;
@@ -63,6 +68,7 @@ impl Core {
             if self.settle(&purchase, &mut payment, verdict).await? {
                 return Ok(answer);
             }
+            refusal = costs_nothing_later(&answer).then_some(answer);
         }
     }
 
@@ -229,6 +235,17 @@ fn paid(request: &[u8], tokens: Tokens) -> Result<Option<Vec<u8>>> {
         .request;
     parsed.tokens = tokens;
     Ok(Some(parsed.encode()?))
+}
+
+/// Whether the request costs something for now alone.
+fn costs_nothing_later(answer: &ResponseBody) -> bool {
+    matches!(
+        answer,
+        ResponseBody::Rejected(Reject::TokenRequired {
+            retry_after_s: 1..,
+            ..
+        })
+    )
 }
 
 fn verdict(answer: &ResponseBody) -> Verdict {

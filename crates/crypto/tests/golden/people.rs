@@ -69,6 +69,10 @@ pub(crate) fn pseudonyms() -> Value {
             "leaf_keys": [leaf(0), leaf(1)],
         })
     };
+    let token_seed = |byte: u8| {
+        let seed = user_secret().token_seed(&[byte; 32]).unwrap();
+        json!({ "key_id": hex::encode([byte; 32]), "token_seed": hex::encode(seed.as_slice()) })
+    };
     let contact = |name: &str, generation: u32| {
         let key = user_secret().contact_key(&uri(name), generation).unwrap();
         let token = user_secret().contact_token(&uri(name), generation).unwrap();
@@ -84,6 +88,7 @@ pub(crate) fn pseudonyms() -> Value {
         "client_secret": hex::encode(client_secret().secret().expose()),
         "domain": domain().as_str(),
         "slots": [slot(group_slot()), slot(set_slot())],
+        "token_seeds": [token_seed(0), token_seed(255)],
         "contacts": [
             contact("mimi://other.example/u/bob", 0),
             contact("mimi://other.example/u/bob", 1),
