@@ -99,9 +99,16 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Answer {
+        // A connection is ready again only after its task has seen the end of the last answer.
         let response = match self {
-            Self::One(sender) => sender.send_request(request).await,
-            Self::Two(sender) => sender.send_request(request).await,
+            Self::One(sender) => {
+                sender.ready().await.unwrap();
+                sender.send_request(request).await
+            }
+            Self::Two(sender) => {
+                sender.ready().await.unwrap();
+                sender.send_request(request).await
+            }
         };
         let (parts, body) = response.unwrap().into_parts();
         Answer {
