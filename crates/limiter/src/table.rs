@@ -71,8 +71,7 @@ impl Table {
         }
         self.swept_ns = now_ns;
         let budget = self.budget;
-        self.own
-            .retain(|_, bucket| !bucket.is_full(budget, now_ns));
+        self.own.retain(|_, bucket| !bucket.is_full(budget, now_ns));
     }
 }
 
