@@ -141,6 +141,13 @@ types!(
     DeviceTag,
     PoolState,
     Deposit,
+    TokenBytes,
+    TokenClass,
+    TokenPrice,
+    TokenTerms,
+    PricedOperation,
+    BatchSize,
+    DrawTokens,
 );
 
 pub(crate) fn run(bytes: &[u8]) {

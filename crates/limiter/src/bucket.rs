@@ -1,8 +1,8 @@
 //! Owns one bucket: the time at which it is full again (the generic cell rate algorithm).
 //!
 //! Invariant: a bucket that is full again is the same as one that nobody ever used; what is taken is
-//! taken from requests and bytes alike or from neither; a clock that goes back owes nobody more than
-//! an empty bucket.
+//! taken from requests and bytes alike or from neither; a clock that goes back makes nobody wait: a
+//! bucket that would be full later than an empty one begins anew.
 
 use crate::rate::{Budget, Rate};
 use sordino_effects::TooMuch;
@@ -28,18 +28,29 @@ impl Bucket {
     }
 
     /// Whether it is as good as new.
-    pub(crate) fn is_full(&self, now_ns: u64) -> bool {
-        self.requests_full_ns <= now_ns && self.bytes_full_ns <= now_ns
+    pub(crate) fn is_full(&self, budget: Budget, now_ns: u64) -> bool {
+        let bytes = budget.bytes.unwrap_or(budget.requests);
+        missing_ns(self.requests_full_ns, budget.requests, now_ns) == 0
+            && missing_ns(self.bytes_full_ns, bytes, now_ns) == 0
     }
+}
+
+/// How long it takes until it is full. What an empty one would not take is of before the clock went
+/// back.
+fn missing_ns(full_ns: u64, rate: Rate, now_ns: u64) -> u64 {
+    let missing_ns = full_ns.saturating_sub(now_ns);
+    if missing_ns > rate.duration_ns(u64::MAX) {
+        return 0;
+    }
+    missing_ns
 }
 
 /// When it is full again after so much was taken.
 fn taken(full_ns: u64, rate: Rate, amount: u64, now_ns: u64) -> Result<u64, TooMuch> {
-    let latest_ns = now_ns.saturating_add(rate.duration_ns(u64::MAX));
-    let full_ns = full_ns.clamp(now_ns, latest_ns);
-    let after_ns = full_ns.saturating_add(rate.duration_ns(amount));
-    match after_ns.checked_sub(latest_ns) {
-        None | Some(0) => Ok(after_ns),
+    let missing_ns = missing_ns(full_ns, rate, now_ns);
+    let after_ns = missing_ns.saturating_add(rate.duration_ns(amount));
+    match after_ns.checked_sub(rate.duration_ns(u64::MAX)) {
+        None | Some(0) => Ok(now_ns.saturating_add(after_ns)),
         Some(wait_ns) => Err(TooMuch {
             retry_after_s: u32::try_from(wait_ns.div_ceil(SECOND_NS)).unwrap_or(u32::MAX),
         }),
@@ -73,8 +84,8 @@ mod tests {
         assert_eq!(bucket.take(budget, 9, NOW_NS + SECOND_NS - 1), refused);
         bucket.take(budget, 9, NOW_NS + SECOND_NS).unwrap();
         assert_eq!(bucket.take(budget, 9, NOW_NS + SECOND_NS), refused);
-        assert!(!bucket.is_full(NOW_NS + 4 * SECOND_NS - 1));
-        assert!(bucket.is_full(NOW_NS + 4 * SECOND_NS));
+        assert!(!bucket.is_full(budget, NOW_NS + 4 * SECOND_NS - 1));
+        assert!(bucket.is_full(budget, NOW_NS + 4 * SECOND_NS));
     }
 
     #[test]
@@ -102,10 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_went_back_owes_no_more_than_an_empty_bucket() {
-        let budget = budget((10, 60), None);
+    fn a_clock_that_went_back_makes_nobody_wait() {
+        let budget = budget((10, 60), Some((100, 60)));
+        let ahead_ns = NOW_NS + 86_400 * SECOND_NS;
         let mut bucket = Bucket::default();
-        bucket.take(budget, 0, NOW_NS + 86_400 * SECOND_NS).unwrap();
+        for _ in 0..10 {
+            bucket.take(budget, 10, ahead_ns).unwrap();
+        }
+        assert!(bucket.take(budget, 0, ahead_ns).is_err());
+        assert!(!bucket.is_full(budget, ahead_ns));
+        assert!(bucket.is_full(budget, NOW_NS));
+        for _ in 0..10 {
+            bucket.take(budget, 10, NOW_NS).unwrap();
+        }
         let too_much = bucket.take(budget, 0, NOW_NS).unwrap_err();
         assert_eq!(too_much.retry_after_s, 1);
     }

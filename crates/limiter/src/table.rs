@@ -45,7 +45,7 @@ impl Table {
         let shared = self.shared.get_mut(name.place(SHARED));
         // Whoever shares a bucket keeps to it until it is full: no moving to a fresh one.
         if let Some(shared) = shared
-            && !shared.is_full(now_ns)
+            && !shared.is_full(budget, now_ns)
         {
             return shared.take(budget, bytes, now_ns);
         }
@@ -70,7 +70,8 @@ impl Table {
             return;
         }
         self.swept_ns = now_ns;
-        self.own.retain(|_, bucket| !bucket.is_full(now_ns));
+        let budget = self.budget;
+        self.own.retain(|_, bucket| !bucket.is_full(budget, now_ns));
     }
 }
 

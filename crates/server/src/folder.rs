@@ -23,7 +23,16 @@ const SECRET_FILE_BYTES: u64 = 1 << 20;
 /// An open data folder, locked against other processes while this lives.
 pub(crate) struct DataFolder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DataFolder {
+    /// Closing the file alone would not do: a process that is being started just now has it open
+    /// until its program runs.
+    fn drop(&mut self) {
+        // Where it fails, closing is what is left.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl DataFolder {
@@ -54,7 +63,7 @@ impl DataFolder {
         )?;
         Ok(Self {
             path: path.into(),
-            _lock: lock,
+            lock,
         })
     }
 

@@ -25,6 +25,12 @@ const INBOX: usize = WINDOW + 1 + 32 + 4 + 1 + 32;
 const SET_ENTRY: usize = WINDOW + 16 + 16 + 1 + 2 + 4 + 16 + 2 + SET_ENTRY_CIPHERTEXT_BYTES;
 /// What waits at an account, in one class.
 const WAITING: usize = WINDOW + 4_096;
+/// Format, type, class, number and bounds of the epoch, the private key.
+const ISSUER_KEY: usize = WINDOW + 1 + 2 + 1 + 3 * 8 + 32;
+/// Format; of each class the keys of the running and of the next epoch: id, and the set of who drew.
+const ISSUER_KEYS: usize = OUTER + 2 + 2 + 4 * (32 + 1 + 8);
+/// The hash of a batch.
+const DRAW: usize = WINDOW + 32;
 /// The encapsulated key and the ciphertext.
 const CONNECTION_REQUEST: usize = WINDOW + 1 + 32 + 2 + CONNECTION_REQUEST_CIPHERTEXT_BYTES;
 /// Epoch, counter, an empty detail.
@@ -61,6 +67,9 @@ fn record_sizes() -> BTreeSet<usize> {
         INBOX,
         SET_ENTRY,
         WAITING,
+        ISSUER_KEY,
+        ISSUER_KEYS,
+        DRAW,
         4_096 + INNER + OUTER,
     ]);
     for power in 13..=24 {

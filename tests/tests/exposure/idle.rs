@@ -2,7 +2,7 @@
 
 use crate::world::register;
 use sordino_client::{ClientConfig, GroupSettings, HubAddress};
-use sordino_server::{DomainChoice, Server, ServerConfig};
+use sordino_server::{DomainChoice, Server, ServerConfig, free_prices};
 use sordino_wire::Domain;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -79,6 +79,8 @@ async fn serve(data_dir: &Path) {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut config = ServerConfig::new(domain, listen, data_dir);
     config.registration = ServerConfig::local(data_dir).registration;
+    // More groups than tokens would pay for.
+    config.tokens.prices = free_prices();
     let running = Server::start(config).await.unwrap();
     println!("{LISTENING}{}", running.local_addr());
     let told = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));

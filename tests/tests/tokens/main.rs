@@ -39,6 +39,10 @@ const NOW_S: u64 = 20_700 * 86_400 + 1_000;
 const TODAY: u32 = 20_700;
 /// Equal bytes of this length are no chance.
 const WINDOW: usize = 8;
+/// The salt that a sealed value begins with.
+const SALT: usize = 16;
+/// What follows it, the same in all rows of a day: the operator's key's id, and the day.
+const COMMON: usize = 4 + 4;
 
 /// Lines of the hub's own, at every level.
 #[derive(Clone, Default)]
@@ -107,7 +111,9 @@ fn windows(bytes: &[u8]) -> impl Iterator<Item = [u8; WINDOW]> + '_ {
 
 /// What a row says: as it is, and to whoever has the operator's keys.
 fn said(outer: &OuterKeys, (table, key, value): &(String, [u8; 16], Vec<u8>)) -> Vec<Vec<u8>> {
-    let mut said = vec![key.to_vec(), value.clone()];
+    let (salt, rest) = value.split_at(SALT.min(value.len()));
+    let own = rest.get(COMMON..).unwrap_or_default();
+    let mut said = vec![key.to_vec(), salt.to_vec(), own.to_vec()];
     if table == "records-1" {
         said.extend(strip_record(outer, *key, value).map(|(_, inner)| inner));
     }

@@ -195,6 +195,53 @@ fn an_inbox_costs_one_and_a_receipt_lasts_a_day() {
     );
 }
 
+#[test]
+fn garbage_touches_no_curve_and_writes_nothing() {
+    let mut world = World::new(927);
+    world.open_till();
+    let inbox = Inbox::new(&mut world, 30);
+    let open = || RequestBody::OpenInbox(inbox.request());
+    let good = world.draw(TokenClass::Write, 1);
+    let bytes = good.as_slice()[0].as_slice().to_vec();
+    let one = |bytes: &[u8]| List::new(vec![Bytes::new(bytes).unwrap()]).unwrap();
+    let mut garbage: Vec<Tokens> = (1..bytes.len()).map(|n| one(&bytes[..n])).collect();
+    garbage.push(one(&[bytes.as_slice(), &[0]].concat()));
+    garbage.push(world.draw(TokenClass::Contact, 1));
+    // Type, challenge and key: every bit. They are looked up before the curve.
+    for bit in (0..2 * 8).chain(34 * 8..98 * 8) {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        garbage.push(one(&flipped));
+    }
+    let invalid = Reject::TokenInvalid { index: 0 };
+    let verified = |world: &World| world.till.as_ref().unwrap().verified();
+    let before = world.store.clone();
+    for tokens in garbage {
+        world.tokens = tokens;
+        assert_eq!(rejected(world.ask(open())), invalid);
+    }
+    assert_eq!(verified(&world), 0);
+    assert!(world.store == before);
+    // A nonce or an authenticator that is none is found by the curve, once.
+    for (count, byte) in (1..).zip([2, 33, 98, bytes.len() - 1]) {
+        let mut flipped = bytes.clone();
+        flipped[byte] ^= 1;
+        world.tokens = one(&flipped);
+        assert_eq!(rejected(world.ask(open())), invalid);
+        assert_eq!(verified(&world), count);
+        assert!(world.store == before);
+    }
+    // A token that is spent is looked up, whatever it is to pay for.
+    world.tokens = good;
+    let outcome = done(world.ask(open()));
+    let after = verified(&world);
+    assert_eq!(done(world.ask(open())), outcome);
+    let other = RequestBody::OpenInbox(Inbox::new(&mut world, 30).request());
+    let refused = rejected(world.ask(other));
+    assert_eq!(refused, Reject::DoubleSpent { index: 0 });
+    assert_eq!(verified(&world), after);
+}
+
 fn entry(world: &World, tag: u8) -> SetEntry {
     SetEntry {
         set_tag: SetTag([tag; 16]),

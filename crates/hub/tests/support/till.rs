@@ -10,6 +10,7 @@ use sordino_wire::{
     BatchSize, Bytes, Domain, List, PricedOperation, TokenChallengeBytes, TokenClass, TokenPrice,
     TokenTerms, Tokens,
 };
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const TYPE: TokenType = TokenType::VoprfRistretto255;
 
@@ -18,6 +19,7 @@ pub(crate) struct Till {
     keys: IssuerKeys,
     allowed: AllowedChallenges,
     challenge: TokenChallenge,
+    verified: AtomicUsize,
 }
 
 fn class_of(class: TokenClass) -> sordino_tokens::TokenClass {
@@ -42,7 +44,13 @@ impl Till {
             keys,
             allowed: AllowedChallenges::of_hub(domain.as_str()).unwrap(),
             challenge: TokenChallenge::of_hub(TYPE, domain.as_str()).unwrap(),
+            verified: AtomicUsize::new(0),
         }
+    }
+
+    /// How many tokens it has verified by the curve.
+    pub(crate) fn verified(&self) -> usize {
+        self.verified.load(Ordering::SeqCst)
     }
 
     /// Draws tokens.
@@ -107,6 +115,7 @@ impl Origin for Till {
     }
 
     fn verify(&self, token: &[u8], _: &Spend, now_s: u64) -> bool {
+        self.verified.fetch_add(1, Ordering::SeqCst);
         self.keys.verify(token, &self.allowed, now_s).is_ok()
     }
 }

@@ -5,7 +5,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::{http1, http2};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use sordino_server::{Running, Server, ServerConfig};
+use sordino_server::{Running, Server, ServerConfig, free_prices};
 use sordino_wire::{
     AccountAuthentication, AccountRequest, AccountRequestBody, AccountResponse,
     AccountResponseBody, Authentication, DsRequest, DsResponse, List, ReadStreams, RequestBody,
@@ -30,6 +30,8 @@ impl TestServer {
     pub(crate) async fn start_with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = ServerConfig::local(folder.path().join("data"));
+        // What costs tokens is for the tests of that.
+        config.tokens.prices = free_prices();
         change(&mut config);
         Self {
             running: Server::start(config).await.unwrap(),
@@ -99,9 +101,16 @@ impl Client {
     }
 
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Answer {
+        // A connection is ready again only after its task has seen the end of the last answer.
         let response = match self {
-            Self::One(sender) => sender.send_request(request).await,
-            Self::Two(sender) => sender.send_request(request).await,
+            Self::One(sender) => {
+                sender.ready().await.unwrap();
+                sender.send_request(request).await
+            }
+            Self::Two(sender) => {
+                sender.ready().await.unwrap();
+                sender.send_request(request).await
+            }
         };
         let (parts, body) = response.unwrap().into_parts();
         Answer {

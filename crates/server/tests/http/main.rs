@@ -11,5 +11,6 @@ mod networks;
 mod person;
 mod shutdown;
 mod tls;
+mod token_borders;
 mod tokens;
 mod wallet;

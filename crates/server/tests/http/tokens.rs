@@ -20,8 +20,8 @@ use sordino_wire::{
 use std::sync::Arc;
 
 const DAY_S: u64 = 86_400;
-const NOW_S: u64 = 20_700 * DAY_S + 1_000;
-const TODAY: u32 = 20_700;
+pub(crate) const NOW_S: u64 = 20_700 * DAY_S + 1_000;
+pub(crate) const TODAY: u32 = 20_700;
 
 /// Standard prices, a clock that stands, batches that tests can afford.
 fn priced(config: &mut ServerConfig) {
@@ -34,18 +34,18 @@ fn priced(config: &mut ServerConfig) {
     config.clock = Arc::new(TestClock::new(NOW_S));
 }
 
-struct Hub {
-    server: TestServer,
-    domain: Domain,
-    client: Client,
+pub(crate) struct Hub {
+    pub(crate) server: TestServer,
+    pub(crate) domain: Domain,
+    pub(crate) client: Client,
 }
 
 impl Hub {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    async fn start_with(change: impl FnOnce(&mut ServerConfig)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let server = TestServer::start_with(|config| {
             priced(config);
             change(config);
@@ -60,7 +60,7 @@ impl Hub {
         }
     }
 
-    async fn person(&mut self, name: &str, seed: u8) -> Person {
+    pub(crate) async fn person(&mut self, name: &str, seed: u8) -> Person {
         let person = Person::new(&self.domain, name, seed, NOW_S);
         let work = person.work(&mut self.client).await;
         let body = person.register(work);
@@ -70,18 +70,18 @@ impl Hub {
     }
 
     /// A person's tokens of a class.
-    async fn purse(&mut self, class: TokenClass, seed: u8) -> Vec<Token> {
+    pub(crate) async fn purse(&mut self, class: TokenClass, seed: u8) -> Vec<Token> {
         let person = self.person(&format!("p{seed}"), seed).await;
         drawn(&mut self.client, &person, &self.domain, class, seed.into()).await
     }
 
-    async fn open(&mut self, number: u64, list: &[&[u8]]) -> (u16, ResponseBody) {
+    pub(crate) async fn open(&mut self, number: u64, list: &[&[u8]]) -> (u16, ResponseBody) {
         let bytes = paid(inbox(number, TODAY), tokens(list));
         let answer = raw(&mut self.client, media::INBOXES, bytes, None).await;
         (answer.status.as_u16(), answer_of(&answer))
     }
 
-    async fn refused(&mut self, number: u64, list: &[&[u8]]) -> Reject {
+    pub(crate) async fn refused(&mut self, number: u64, list: &[&[u8]]) -> Reject {
         match self.open(number, list).await {
             (_, ResponseBody::Rejected(reject)) => reject,
             (_, other) => panic!("{other:?}"),
@@ -89,7 +89,7 @@ impl Hub {
     }
 }
 
-fn is_done(answer: &ResponseBody) -> bool {
+pub(crate) fn is_done(answer: &ResponseBody) -> bool {
     matches!(answer, ResponseBody::Done(_))
 }
 
@@ -378,6 +378,23 @@ async fn headers_that_are_no_credentials() {
         let answer = raw(&mut hub.client, media::INBOXES, bytes(), Some(bad)).await;
         answer.assert_problem(400, "bad_authorization");
     }
+    // Two credentials, more than a credential can be long, other bytes than ASCII.
+    let good = "PrivateToken token=\"AAAA\"".as_bytes();
+    let long = [b"PrivateToken token=".as_slice(), &[b'A'; 8_192]].concat();
+    for headers in [
+        vec![good, good],
+        vec![good, b"Basic YTpi"],
+        vec![&long],
+        vec![b"PrivateToken token=\xe4\xf6"],
+    ] {
+        let mut sent = request(Method::POST, media::INBOXES, Some(media::OCTETS), bytes());
+        for header in headers {
+            let value = hyper::header::HeaderValue::from_bytes(header).unwrap();
+            sent.headers_mut().append("authorization", value);
+        }
+        let answer = hub.client.send(sent).await;
+        answer.assert_problem(400, "bad_authorization");
+    }
     // Credentials of another scheme are as good as none.
     let answer = raw(&mut hub.client, media::INBOXES, bytes(), Some("Basic YTpi")).await;
     assert_eq!(answer.status, 401);
@@ -457,7 +474,7 @@ async fn one_token_in_64_concurrent_requests() {
 }
 
 /// Nothing was spent, as the operator's numbers have it.
-async fn spent(hub: &Hub) -> u64 {
+pub(crate) async fn spent(hub: &Hub) -> u64 {
     let address = hub.server.running.metrics_addr().unwrap();
     let mut client = Client::connect(address, Version::One).await;
     let text = client.get("/metrics").await.body;
@@ -626,7 +643,7 @@ async fn nobody_is_issued_a_token_without_an_account_or_a_quota() {
 }
 
 /// Draws one token of a type at the issuer's own address.
-async fn drawn_in_public(
+pub(crate) async fn drawn_in_public(
     hub: &mut Hub,
     token_type: TokenType,
     seed: u64,

@@ -78,7 +78,7 @@ pub struct Siege {
 impl Siege {
     pub fn begin() -> (Self, WireGroup) {
         let folder = tempfile::tempdir().unwrap();
-        let hub = Hub::start(&folder.path().join("hub"), any_port());
+        let hub = Hub::free(&folder.path().join("hub"), any_port());
         let group = WireGroup::make(hub.address, 3);
         let before_kb = hub.memory_kb().0;
         let siege = Self {

@@ -63,7 +63,7 @@ fn try_one(
     hub_address: std::net::SocketAddr,
     group: &WireGroup,
 ) -> Option<Vec<ResponseBody>> {
-    match Hub::try_start(data, hub_address, Bounds::None, &[]) {
+    match Hub::try_free(data, hub_address, Bounds::None, &[]) {
         Ok(hub) => {
             let answers = group.look(hub.address);
             let log = hub.kill();
@@ -73,7 +73,7 @@ fn try_one(
         refused => {
             assert_refused(refused, &["hub.redb"]);
             // Nor does trying again help: nothing was mended into something else.
-            let again = Hub::try_start(data, hub_address, Bounds::None, &[]);
+            let again = Hub::try_free(data, hub_address, Bounds::None, &[]);
             assert_refused(again, &["hub.redb"]);
             None
         }
@@ -83,7 +83,7 @@ fn try_one(
 fn damaged_everywhere(after_kill: bool) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hub");
-    let hub = Hub::start(&data, any_port());
+    let hub = Hub::free(&data, any_port());
     let address = hub.address;
     let group = WireGroup::make(address, 5);
     let expected = group.look(address);

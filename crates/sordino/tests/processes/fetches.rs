@@ -115,7 +115,7 @@ fn of_sixty_four_fetches_no_two_get_the_same_set_whatever_is_killed() {
     let kills = std::env::var("SORDINO_FETCH_KILLS").map_or(5, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hub");
-    let mut hub = Hub::start(&data, any_port());
+    let mut hub = Hub::free(&data, any_port());
     let address = hub.address;
     fill(address);
 
@@ -140,7 +140,7 @@ fn of_sixty_four_fetches_no_two_get_the_same_set_whatever_is_killed() {
         }
         let log = hub.kill();
         assert!(!log.contains("ERROR"), "{log}");
-        hub = Hub::start(&data, address);
+        hub = Hub::free(&data, address);
     }
     let answers: Vec<ResponseBody> = fetchers
         .into_iter()
@@ -153,7 +153,7 @@ fn of_sixty_four_fetches_no_two_get_the_same_set_whatever_is_killed() {
     assert_eq!(tags.len(), MAX_POOL_SETS, "a set was given to nobody");
     // Who asks again with the same nonce gets the same set, over one more kill.
     drop(hub);
-    let hub = Hub::start(&data, address);
+    let hub = Hub::free(&data, address);
     for (fetcher, answer) in answers.iter().enumerate() {
         assert_eq!(&insist(address, &fetch_request(fetcher)), answer);
     }

@@ -18,14 +18,14 @@ fn database_bytes(data: &Path) -> u64 {
 fn a_disk_that_fills_up_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hub");
-    let hub = Hub::start(&data, any_port());
+    let hub = Hub::free(&data, any_port());
     let address = hub.address;
     let mut group = WireGroup::make(address, 3);
     let before = group.entries(address);
     hub.stop();
 
     let bounds = Bounds::FileBytes(database_bytes(&data) + ROOM_BYTES);
-    let hub = Hub::try_start(&data, address, bounds, &[]).unwrap();
+    let hub = Hub::try_free(&data, address, bounds, &[]).unwrap();
     let acknowledged = group.send_until_refused(address, MESSAGES);
     assert!(acknowledged < MESSAGES, "the disk never filled up");
     assert_eq!(
@@ -41,12 +41,12 @@ fn a_disk_that_fills_up_loses_nothing_acknowledged() {
     assert!(!log.contains("panicked"), "{log}");
 
     // Still full: it serves what there is, or says why not; either way nothing is lost by it.
-    match Hub::try_start(&data, address, bounds, &[]) {
+    match Hub::try_free(&data, address, bounds, &[]) {
         Ok(hub) => drop(hub),
         refused => assert_refused(refused, &["hub.redb"]),
     }
 
-    let hub = Hub::start(&data, address);
+    let hub = Hub::free(&data, address);
     let there = group.entries(hub.address);
     let expected = before + acknowledged..=before + acknowledged + 1;
     assert!(
@@ -66,9 +66,9 @@ fn a_first_start_on_a_full_disk_says_so_and_can_be_repeated() {
         (256 * 1024, "hub.redb"),
     ] {
         let data = folder.path().join(format!("{bytes}"));
-        let refused = Hub::try_start(&data, any_port(), Bounds::FileBytes(bytes), &[]);
+        let refused = Hub::try_free(&data, any_port(), Bounds::FileBytes(bytes), &[]);
         assert_refused(refused, &[word]);
         // With room again, it begins as if nothing had been.
-        drop(Hub::start(&data, any_port()));
+        drop(Hub::free(&data, any_port()));
     }
 }

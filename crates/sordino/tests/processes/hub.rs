@@ -21,6 +21,15 @@ pub enum Bounds {
     NoPrivileges,
 }
 
+/// What a hub is started as.
+#[derive(Clone, Copy)]
+enum Setting {
+    /// For development: real clients register and pay.
+    Development,
+    /// Nothing costs anything, and no budget is ever used up: for requests without a client.
+    Free,
+}
+
 /// A hub that serves.
 pub struct Hub {
     child: Child,
@@ -35,6 +44,12 @@ pub struct Hub {
 pub struct Refusal {
     pub status: ExitStatus,
     pub errors: String,
+}
+
+impl Refusal {
+    fn cannot_be(&self) -> ! {
+        panic!("the hub does not start: {}", self.errors)
+    }
 }
 
 fn command(bounds: Bounds) -> Command {
@@ -70,14 +85,41 @@ pub fn any_port() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-fn spawn(folder: &Path, listen: SocketAddr, bounds: Bounds, more: &[&str]) -> Child {
+fn spawn(
+    setting: Setting,
+    folder: &Path,
+    listen: SocketAddr,
+    bounds: Bounds,
+    more: &[&str],
+) -> Child {
     let mut command = command(bounds);
-    command
-        .args(["serve", "--dev", "--listen", &listen.to_string()])
-        .arg("--data-dir")
-        .arg(folder)
-        .args(more);
+    match setting {
+        Setting::Development => command
+            .args(["serve", "--dev", "--listen", &listen.to_string()])
+            .arg("--data-dir")
+            .arg(folder),
+        Setting::Free => command
+            .args(["serve", "--config"])
+            .arg(write_free_config(folder, listen)),
+    };
+    command.args(more);
     run(command)
+}
+
+/// Beside the data folder.
+fn write_free_config(folder: &Path, listen: SocketAddr) -> PathBuf {
+    let path = folder.with_extension("toml");
+    let (much, bytes) = ("burst = 1000000000, per_minute = 1000000000", 1u64 << 50);
+    let text = format!(
+        "domain = \"hub.example\"\nlisten = \"{listen}\"\ndata_dir = \"{}\"\n\
+         [tokens]\nprice_list = \"free\"\n\
+         [limits.budgets]\nhandshakes = {{ {much} }}\njoins = {{ {much} }}\ninbox = {{ {much} }}\n\
+         messages = {{ {much}, burst_bytes = {bytes}, bytes_per_minute = {bytes} }}\n\
+         pseudonym = {{ {much}, burst_bytes = {bytes}, bytes_per_minute = {bytes} }}\n",
+        folder.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    path
 }
 
 fn run(mut command: Command) -> Child {
@@ -90,20 +132,31 @@ fn run(mut command: Command) -> Child {
 }
 
 impl Hub {
-    /// Starts a hub that must come up.
+    /// Starts a hub for development that must come up.
     pub fn start(folder: &Path, listen: SocketAddr) -> Self {
-        Self::try_start(folder, listen, Bounds::None, &[])
-            .unwrap_or_else(|refusal| panic!("the hub does not start: {}", refusal.errors))
+        Self::try_start(folder, listen).unwrap_or_else(|refusal| refusal.cannot_be())
     }
 
-    /// Starts a hub, or learns why it does not start.
-    pub fn try_start(
+    /// Starts a hub for development, or learns why it does not start.
+    pub fn try_start(folder: &Path, listen: SocketAddr) -> Result<Self, Refusal> {
+        let setting = Setting::Development;
+        Self::wait(spawn(setting, folder, listen, Bounds::None, &[]))
+    }
+
+    /// Starts a hub that must come up, at which everything is free.
+    pub fn free(folder: &Path, listen: SocketAddr) -> Self {
+        Self::try_free(folder, listen, Bounds::None, &[])
+            .unwrap_or_else(|refusal| refusal.cannot_be())
+    }
+
+    /// Starts a hub at which everything is free, or learns why it does not start.
+    pub fn try_free(
         folder: &Path,
         listen: SocketAddr,
         bounds: Bounds,
         more: &[&str],
     ) -> Result<Self, Refusal> {
-        Self::wait(spawn(folder, listen, bounds, more))
+        Self::wait(spawn(Setting::Free, folder, listen, bounds, more))
     }
 
     /// Starts a hub with a configuration.
@@ -144,9 +197,9 @@ impl Hub {
         Err(Refusal { status, errors })
     }
 
-    /// Starts a hub and kills it before it may have come up.
+    /// Starts a hub for development and kills it before it may have come up.
     pub fn start_and_kill(folder: &Path, listen: SocketAddr, after: Duration) {
-        let mut child = spawn(folder, listen, Bounds::None, &[]);
+        let mut child = spawn(Setting::Development, folder, listen, Bounds::None, &[]);
         std::thread::sleep(after);
         child.kill().unwrap();
         child.wait().unwrap();

@@ -87,7 +87,7 @@ const CASES: [Case; 10] = [
 fn wrong_keys_are_refused_and_nothing_is_touched() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hub");
-    let hub = Hub::start(&data, any_port());
+    let hub = Hub::free(&data, any_port());
     let address = hub.address;
     let group = WireGroup::make(address, 2);
     let expected = group.look(address);
@@ -100,14 +100,14 @@ fn wrong_keys_are_refused_and_nothing_is_touched() {
         crate::hub::copy_folder(&whole, &data);
         spoil(&data);
         let before = contents(&data);
-        assert_refused(Hub::try_start(&data, address, Bounds::None, &[]), words);
+        assert_refused(Hub::try_free(&data, address, Bounds::None, &[]), words);
         assert_eq!(contents(&data), before, "something was changed");
         std::fs::remove_dir_all(&data).unwrap();
     }
 
     // What was refused is whole again once the keys are back.
     crate::hub::copy_folder(&whole, &data);
-    let hub = Hub::start(&data, address);
+    let hub = Hub::free(&data, address);
     assert_eq!(group.look(hub.address), expected);
 }
 
@@ -115,15 +115,15 @@ fn wrong_keys_are_refused_and_nothing_is_touched() {
 fn damaged_window_keys_are_given_up_when_told_to() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hub");
-    let hub = Hub::start(&data, any_port());
+    let hub = Hub::free(&data, any_port());
     let address = hub.address;
     let mut group = WireGroup::make(address, 2);
     hub.stop();
     damage_window_keys(&data.join("keys/windows.key"));
     let accept = ["--accept-lost-deliveries"];
-    let hub = Hub::try_start(&data, address, Bounds::None, &accept).unwrap();
+    let hub = Hub::try_free(&data, address, Bounds::None, &accept).unwrap();
     assert_eq!(group.send_until_refused(address, 2), 2);
     hub.stop();
     // From then on it starts as before.
-    drop(Hub::start(&data, address));
+    drop(Hub::free(&data, address));
 }

@@ -222,7 +222,7 @@ async fn a_first_start_may_be_cut_short() {
         Hub::start_and_kill(&data, any_port(), longest * step / 10);
         // The domain is the port of the first start, if that came so far: its own folder's.
         let database = data.join("hub.redb");
-        let started = Hub::try_start(&data, any_port(), crate::hub::Bounds::None, &[]);
+        let started = Hub::try_start(&data, any_port());
         match started {
             Ok(hub) => drop(hub),
             Err(refusal) => {

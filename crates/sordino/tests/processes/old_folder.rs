@@ -5,7 +5,7 @@
 use crate::hub::{Hub, any_port, copy_folder};
 use crate::wire_group::{WireGroup, look};
 use sordino_hub::Endpoint;
-use sordino_server::{Clock as _, DomainChoice, Server, ServerConfig, TestClock};
+use sordino_server::{Clock as _, DomainChoice, Server, ServerConfig, TestClock, free_prices};
 use sordino_wire::{Domain, DsResponse, ResponseBody};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +52,8 @@ fn server(data: &Path, now_s: u64) -> (ServerConfig, TestClock) {
     let domain = DomainChoice::Named(Domain::new(DOMAIN).unwrap());
     let mut config = ServerConfig::new(domain, any_port(), data);
     config.clock = Arc::new(clock.clone());
+    // What is kept was made without tokens.
+    config.tokens.prices = free_prices();
     (config, clock)
 }
 

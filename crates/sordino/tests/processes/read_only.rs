@@ -14,7 +14,7 @@ fn set_mode(path: &Path, mode: u32) {
 fn a_folder_that_cannot_be_written_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("hub");
-    let hub = Hub::start(&data, any_port());
+    let hub = Hub::free(&data, any_port());
     let address = hub.address;
     let group = WireGroup::make(address, 2);
     let expected = group.look(address);
@@ -28,7 +28,7 @@ fn a_folder_that_cannot_be_written_is_refused_and_left_as_it_is() {
         let path = data.join(name);
         set_mode(&path, modes[0]);
         let before = contents(&data);
-        let refused = Hub::try_start(&data, address, Bounds::NoPrivileges, &[]);
+        let refused = Hub::try_free(&data, address, Bounds::NoPrivileges, &[]);
         // A folder may serve as long as nothing has to be made in it.
         if name.is_empty() && refused.is_ok() {
             drop(refused);
@@ -38,7 +38,7 @@ fn a_folder_that_cannot_be_written_is_refused_and_left_as_it_is() {
         }
         set_mode(&path, modes[1]);
     }
-    let hub = Hub::start(&data, address);
+    let hub = Hub::free(&data, address);
     assert_eq!(group.look(hub.address), expected);
 }
 
@@ -47,7 +47,7 @@ fn a_folder_is_not_made_where_it_cannot_be() {
     let folder = tempfile::tempdir().unwrap();
     set_mode(folder.path(), 0o500);
     let data = folder.path().join("hub");
-    let refused = Hub::try_start(&data, any_port(), Bounds::NoPrivileges, &[]);
+    let refused = Hub::try_free(&data, any_port(), Bounds::NoPrivileges, &[]);
     assert_refused(refused, &[data.to_str().unwrap(), "denied"]);
     set_mode(folder.path(), 0o700);
 }
