@@ -161,7 +161,7 @@ fn an_inbox_is_read_by_its_owner_as_often_as_its_budget_says() {
     limited(&mut world);
     let inbox = Inbox::new(&mut world, 10);
     done(world.ask(RequestBody::OpenInbox(inbox.request())));
-    let mut read = |world: &mut World| {
+    let read = |world: &mut World| {
         world.ask(RequestBody::ReadInbox(ReadInbox {
             inbox_secret: inbox.secret.duplicate(),
             from: 0,
@@ -171,7 +171,7 @@ fn an_inbox_is_read_by_its_owner_as_often_as_its_budget_says() {
     for _ in 0..2 {
         assert!(matches!(read(&mut world), ResponseBody::Inbox(_)));
     }
-    limited_now(&mut world, &mut read);
+    limited_now(&mut world, read);
     let other = Inbox::new(&mut world, 10);
     let body = RequestBody::ReadInbox(ReadInbox {
         inbox_secret: other.secret.duplicate(),

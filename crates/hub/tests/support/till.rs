@@ -19,7 +19,8 @@ pub(crate) struct Till {
     keys: IssuerKeys,
     allowed: AllowedChallenges,
     challenge: TokenChallenge,
-    verified: AtomicUsize,
+    /// How many tokens it has verified by the curve.
+    pub(crate) verified: AtomicUsize,
 }
 
 fn class_of(class: TokenClass) -> sordino_tokens::TokenClass {
@@ -46,11 +47,6 @@ impl Till {
             challenge: TokenChallenge::of_hub(TYPE, domain.as_str()).unwrap(),
             verified: AtomicUsize::new(0),
         }
-    }
-
-    /// How many tokens it has verified by the curve.
-    pub(crate) fn verified(&self) -> usize {
-        self.verified.load(Ordering::SeqCst)
     }
 
     /// Draws tokens.
