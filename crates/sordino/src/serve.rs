@@ -4,10 +4,11 @@
 //! settings come from differs.
 
 use crate::{fail, logging};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use sordino_server::{
-    Config, ConfigError, Ended, Environment, LogLevel, LogSection, Running, Server, ServerConfig,
-    Signals, StartError, key_place,
+    Config, ConfigError, Ended, Environment, LogLevel, LogSection, PriceListChoice, Running,
+    Server, ServerConfig, Signals, StartError, key_place,
 };
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
     listen: Option<SocketAddr>,
 
     /// With --dev: what things cost in tokens
-    #[arg(long, value_name = "LIST", requires = "dev", default_value = "small")]
+    #[arg(long, requires = "dev", default_value = "small", value_parser = price_list_parser())]
     prices: PriceListChoice,
 
     /// Start although the window keys are missing: everything not yet delivered is lost
@@ -50,6 +51,16 @@ pub(crate) struct Arguments {
     /// Check the configuration and end
     #[arg(long)]
     check: bool,
+}
+
+/// Price lists by their names.
+fn price_list_parser() -> impl TypedValueParser<Value = PriceListChoice> {
+    let names = PriceListChoice::ALL.map(PriceListChoice::name);
+    PossibleValuesParser::new(names).map(|name| {
+        let mut all = PriceListChoice::ALL.into_iter();
+        let chosen = all.find(|choice| choice.name() == name);
+        chosen.unwrap_or(PriceListChoice::Small)
+    })
 }
 
 /// Why serving failed.

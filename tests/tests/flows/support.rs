@@ -5,7 +5,7 @@ use sordino_client::{
     Handle, HubAddress, Invited, ManualClock, Recovery, RegisterWith,
 };
 use sordino_server::{
-    Clock as _, DomainChoice, Running, Server, ServerConfig, StartError, TestClock,
+    Clock as _, DomainChoice, Running, Server, ServerConfig, StartError, TestClock, TokenSettings,
 };
 use sordino_wire::{Domain, GroupAccess, Secret32};
 use std::net::SocketAddr;
