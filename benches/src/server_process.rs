@@ -2,7 +2,7 @@
 //! from the clients'. The process is the bench's own program, started again.
 
 use crate::transport::Transport as _;
-use sordino_server::{DomainChoice, Rate, Server, ServerConfig, free_prices};
+use sordino_server::{Budgets, DomainChoice, Server, ServerConfig, free_prices};
 use sordino_wire::Domain;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -31,11 +31,7 @@ pub fn serve_if_asked() {
         let mut config = ServerConfig::new(DomainChoice::Named(domain), listen, folder);
         // What a hub can do is measured, not what it allows one group or network.
         config.tokens.prices = free_prices();
-        for (_, budget) in config.budgets.named() {
-            let rate = Rate::new(u64::MAX, u64::MAX).unwrap();
-            budget.requests = rate;
-            budget.bytes = budget.bytes.map(|_| rate);
-        }
+        config.budgets = Budgets::unlimited();
         let running = Server::start(config).await.unwrap();
         println!("{}", running.local_addr());
         let stopped = tokio::task::spawn_blocking(|| {

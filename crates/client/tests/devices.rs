@@ -10,7 +10,7 @@ mod common;
 
 use common::{World, add, assert_together, connect, link, names, settle, state, texts};
 use sordino_client::{
-    Client, ClientError, ContactState, Event, GroupSettings, GroupStatus, Invited, Linking,
+    ClientError, ContactState, Event, GroupSettings, GroupStatus, Invited, Linking,
 };
 
 #[tokio::test(flavor = "multi_thread")]

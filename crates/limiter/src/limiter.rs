@@ -60,6 +60,17 @@ impl Default for Budgets {
 }
 
 impl Budgets {
+    /// Budgets that nobody uses up, for measuring what a hub can do.
+    pub fn unlimited() -> Self {
+        let rate = Rate::fixed(u64::MAX, u64::MAX);
+        let mut budgets = Self::default();
+        for (_, budget) in budgets.named() {
+            budget.requests = rate;
+            budget.bytes = budget.bytes.map(|_| rate);
+        }
+        budgets
+    }
+
     /// Each with the name that it has in a configuration.
     pub fn named(&mut self) -> [(&'static str, &mut Budget); 8] {
         [

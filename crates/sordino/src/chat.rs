@@ -99,6 +99,8 @@ enum Command {
     Devices,
     /// Remove one of your devices: it is lost, or goes to somebody else
     RemoveDevice(devices::Device),
+    /// Show the tokens that this device has left; new ones come by themselves
+    Tokens,
     /// Delete the account: the handle is gone for good
     DeleteAccount(account::Delete),
 }
@@ -163,6 +165,7 @@ async fn act(session: &Session, command: Command, out: &mut Printer) -> Result<(
         Command::LinkDevice(code) => devices::link(session, &code, out).await,
         Command::Devices => devices::list(session, out).await,
         Command::RemoveDevice(device) => devices::remove(session, &device, out).await,
+        Command::Tokens => account::tokens(session, out),
         Command::DeleteAccount(delete) => delete.run(session, out).await,
     }
 }

@@ -96,7 +96,7 @@ pub(crate) enum LoadError {
     #[error("--domain: expected a name like hub.example.org")]
     Domain,
     /// Nobody is there.
-    #[error("no hub answers at {0}; `sordino serve --dev` starts one")]
+    #[error("no hub answers at {0}; `sordino serve --dev --unlimited --prices free` starts one")]
     NoHub(String),
     /// The groups could not be made.
     #[error("{what}: {source}")]

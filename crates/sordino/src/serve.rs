@@ -7,8 +7,8 @@ use crate::{fail, logging};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use sordino_server::{
-    Config, ConfigError, Ended, Environment, LogLevel, LogSection, PriceListChoice, Running,
-    Server, ServerConfig, Signals, StartError, key_place,
+    Budgets, Config, ConfigError, Ended, Environment, LogLevel, LogSection, PriceListChoice,
+    Running, Server, ServerConfig, Signals, StartError, key_place,
 };
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -43,6 +43,10 @@ pub(crate) struct Arguments {
     /// With --dev: what things cost in tokens
     #[arg(long, requires = "dev", default_value = "small", value_parser = price_list_parser())]
     prices: PriceListChoice,
+
+    /// With --dev: nothing is too much, for measuring with `sordino load`
+    #[arg(long, requires = "dev")]
+    unlimited: bool,
 
     /// Start although the window keys are missing: everything not yet delivered is lost
     #[arg(long)]
@@ -141,6 +145,9 @@ fn settings(arguments: Arguments) -> Result<(ServerConfig, LogSection), ServeErr
             let mut config = ServerConfig::dev(arguments.listen, arguments.data_dir);
             config.operator_key = key_place(None, &environment);
             config.tokens.prices = arguments.prices.list();
+            if arguments.unlimited {
+                config.budgets = Budgets::unlimited();
+            }
             let log = LogSection {
                 level: LogLevel::Warn,
                 ..LogSection::default()

@@ -9,7 +9,8 @@ use super::{ChatError, Session};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sordino_client::{
-    AccountReject, Client, ClientConfig, ClientError, Handle, IdentifierUri, OnWork, RegisterWith,
+    AccountReject, Client, ClientConfig, ClientError, Clock as _, Handle, IdentifierUri, OnWork,
+    RegisterWith, SystemClock, TokenClass,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -122,6 +123,47 @@ impl Delete {
 /// Says who this is.
 pub(super) fn whoami(session: &Session, out: &mut Printer) -> Result<(), ChatError> {
     out.show(&session.who()?);
+    Ok(())
+}
+
+/// Tokens of one kind that are left.
+#[derive(Serialize)]
+struct Tokens {
+    good_for: &'static str,
+    left: usize,
+    until_s: u64,
+    hours: u64,
+}
+
+impl fmt::Display for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            good_for,
+            left,
+            hours,
+            ..
+        } = self;
+        write!(f, "{left:>4}  for {good_for}, for {hours} hours more")
+    }
+}
+
+/// Shows what is left of the tokens that pay for rooms, inboxes and look-ups.
+pub(super) fn tokens(session: &Session, out: &mut Printer) -> Result<(), ChatError> {
+    let now_s = SystemClock.now_s();
+    let tokens = session.client().tokens().into_iter().map(|balance| Tokens {
+        good_for: match balance.class {
+            TokenClass::Write => "rooms and key packages",
+            TokenClass::Contact => "looking up and asking people",
+        },
+        left: balance.left,
+        until_s: balance.end_s,
+        hours: balance.end_s.saturating_sub(now_s).div_ceil(3_600),
+    });
+    let tokens: Vec<Tokens> = tokens.collect();
+    out.list(
+        &tokens,
+        "None: this hub asks for none, or they are not drawn yet.",
+    );
     Ok(())
 }
 
