@@ -91,6 +91,8 @@ pub mod raw;
 mod records;
 mod recover;
 mod settings;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod slots;
 mod sync;
 mod template;
