@@ -83,6 +83,7 @@ mod invite;
 mod key_packages;
 mod key_request;
 mod mls;
+mod mls_crypto;
 mod notes;
 mod outbox;
 mod people;
