@@ -5,7 +5,7 @@ use crate::chance::Chance;
 use sordino_client::{
     Client, ClientError, ContactState, Group, GroupSettings, GroupStatus, InviteLink,
 };
-use sordino_wire::IdentifierUri;
+use sordino_wire::{GroupId, IdentifierUri};
 
 /// So many rooms a device makes or is in before it makes no more.
 const MAX_ROOMS: usize = 4;
@@ -143,6 +143,28 @@ impl Act {
             Kind::Delete => Self::Delete(group),
             Kind::Inspect => Self::Inspect(group),
             _ => Self::Sync,
+        }
+    }
+
+    /// The group that it is about, if it is about one.
+    pub(crate) fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Sync | Self::Create(_) | Self::JoinByInvite => None,
+            Self::JoinByLink(link) | Self::ProposeJoin(link) => Some(link.group_id),
+            Self::CatchUp(group)
+            | Self::Send(group, _)
+            | Self::Invite(group, _)
+            | Self::Remove(group, _)
+            | Self::Update(group)
+            | Self::MoveGeneration(group)
+            | Self::CommitPending(group)
+            | Self::OpenInvites(group)
+            | Self::Leave(group)
+            | Self::Resync(group)
+            | Self::LoseState(group)
+            | Self::Delete(group)
+            | Self::Inspect(group)
+            | Self::Forget(group) => Some(group.id()),
         }
     }
 

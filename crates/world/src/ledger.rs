@@ -467,3 +467,6 @@ impl GroupLog {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

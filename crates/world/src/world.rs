@@ -16,7 +16,7 @@ use crate::shown::{Shown, compare};
 use crate::violation::Violation;
 use sha2::{Digest as _, Sha256};
 use sordino_client::{
-    Client, ClientError, ContactState, Event, Group, GroupStatus, Recovery, raw,
+    Client, ClientError, ContactState, Event, Group, GroupStatus, Person, Recovery, raw,
 };
 use sordino_server::Seeds;
 use sordino_wire::{Domain, GroupId, IdentifierUri};
@@ -119,17 +119,81 @@ struct World {
     epochs: BTreeMap<(usize, GroupId), u64>,
     /// Devices that may have missed messages of a group.
     excused: BTreeSet<(usize, GroupId)>,
+    /// Devices that asked to leave a group.
+    leaving: BTreeSet<(usize, GroupId)>,
     /// Messages that a device was told the hub has.
     accepted: Vec<(usize, GroupId, String)>,
     // Last: the folder goes when all else has.
     _folder: tempfile::TempDir,
 }
 
+/// Where one device is in one group.
+struct Seat {
+    device: usize,
+    user: IdentifierUri,
+    active: bool,
+    busy: bool,
+    leaving: bool,
+    leaf: Option<IdentifierUri>,
+    position: Option<(u64, Vec<u8>)>,
+    members: Vec<Person>,
+}
+
+/// Whether all who are in a group are together, and if not, how.
+fn table(seats: &[Seat], hubs: Option<u64>) -> Option<String> {
+    // Where all have asked to leave, nobody is left to commit it.
+    if seats.iter().all(|seat| seat.leaving) {
+        return None;
+    }
+    let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
+    let first = active.first();
+    for seat in seats.iter().filter(|seat| !seat.active) {
+        // Whoever was removed while it could read nothing may never learn of it.
+        let among = first.is_none_or(|first| first.holds(seat));
+        if among {
+            return Some(format!("device {} does not come back", seat.device));
+        }
+    }
+    let first = first?;
+    for seat in &active {
+        let device = seat.device;
+        if seat.busy && !seat.leaving {
+            return Some(format!("device {device} is busy"));
+        }
+        if seat.position.as_ref().map(|(epoch, _)| *epoch) != hubs {
+            return Some(format!("device {device} is not in the hub's epoch"));
+        }
+        if seat.position != first.position || seat.members.len() != first.members.len() {
+            return Some(format!("device {device} differs"));
+        }
+        if !first.holds(seat) {
+            return Some(format!("device {device} is not among the members"));
+        }
+    }
+    let absent = first.members.iter().find(|member| {
+        let user = member.identity.as_ref().map(|identity| &identity.user);
+        user.is_some_and(|user| seats.iter().all(|seat| seat.user != *user))
+    });
+    absent.map(|_| "a member does not come in".to_owned())
+}
+
+impl Seat {
+    /// Whether another one is among the members, as this device sees them.
+    fn holds(&self, other: &Self) -> bool {
+        let mut leaves = self.members.iter().map(|member| &member.client_pseudonym);
+        other
+            .leaf
+            .as_ref()
+            .is_some_and(|leaf| leaves.any(|member| member == leaf))
+    }
+}
+
 /// One device's part of a step.
 struct Part {
     device: usize,
     name: &'static str,
-    sends: Option<(GroupId, String)>,
+    group: Option<GroupId>,
+    sends: Option<String>,
     task: JoinHandle<Option<Result<(), ClientError>>>,
 }
 
@@ -165,6 +229,7 @@ impl World {
             authenticators: BTreeMap::new(),
             epochs: BTreeMap::new(),
             excused: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             accepted: Vec::new(),
             _folder: folder,
         };
@@ -281,10 +346,15 @@ impl World {
             let act = Act::choose(&client, &others, offer, text, &mut self.chance).await;
             let name = act.name();
             self.figures.operations.add(name);
+            let group = act.group();
             let sends = match &act {
-                Act::Send(group, text) => {
+                Act::Send(_, text) => {
                     self.search.add("message", text.as_bytes());
-                    Some((group.id(), text.clone()))
+                    Some(text.clone())
+                }
+                Act::Leave(group) => {
+                    self.leaving.insert((device, group.id()));
+                    None
                 }
                 _ => None,
             };
@@ -303,6 +373,7 @@ impl World {
             parts.push(Part {
                 device,
                 name,
+                group,
                 sends,
                 task,
             });
@@ -328,6 +399,7 @@ impl World {
         let Part {
             device,
             name,
+            group,
             sends,
             task,
         } = part;
@@ -348,8 +420,12 @@ impl World {
             Some(Err(error)) => kind_of(error),
         };
         self.figures.outcomes.add(outcome);
-        self.remember(number, device, name, outcome);
-        if let (Some(Ok(())), Some((group, text))) = (&ended, sends) {
+        self.remember(number, &format!("{device} {name}: {outcome}"));
+        if self.plan.verbose {
+            let group = group.map(short).unwrap_or_default();
+            println!("{number}: {device} {name} {group}: {ended:?}");
+        }
+        if let (Some(Ok(())), Some(group), Some(text)) = (&ended, group, sends) {
             self.accepted.push((device, group, text));
         }
         self.heard(device, told)?;
@@ -369,14 +445,10 @@ impl World {
         Ok(())
     }
 
-    fn remember(&mut self, number: u64, device: usize, name: &str, outcome: &str) {
+    fn remember(&mut self, number: u64, what: &str) {
         let passed_s = self.clock.passed_s();
-        let line = format!("{number} {passed_s} {device} {name}: {outcome}");
-        if self.plan.verbose {
-            println!("{line}");
-        }
+        let line = format!("{number} {passed_s} {what}\n");
         self.history.update(line.as_bytes());
-        self.history.update(b"\n");
     }
 
     /// What an application was told.
@@ -384,10 +456,16 @@ impl World {
         for event in told {
             if self.plan.verbose {
                 println!("    {device} hears {}", event_name(&event));
+                if let Event::Evidence { .. } = &event {
+                    println!("    {event:?}");
+                }
             }
             match &event {
+                Event::Removed { group } => {
+                    self.excused.insert((device, *group));
+                    self.leaving.remove(&(device, *group));
+                }
                 Event::Gap { group }
-                | Event::Removed { group }
                 | Event::Recovered {
                     group,
                     how: Recovery::Resynced,
@@ -549,45 +627,48 @@ impl World {
 
     /// A group whose members are not together, and how.
     async fn apart(&self) -> Option<(GroupId, String)> {
-        let mut positions: BTreeMap<GroupId, (u64, Vec<u8>, usize)> = BTreeMap::new();
-        let mut members: BTreeMap<GroupId, usize> = BTreeMap::new();
+        let mut seats: BTreeMap<GroupId, Vec<Seat>> = BTreeMap::new();
         for (device, client) in self.clients() {
-            let mut groups = client.groups();
-            groups.extend(connections(&client).await);
-            for group in groups {
-                let id = group.id();
-                let status = group.status().await.ok();
-                match status {
-                    Some(GroupStatus::Active) => {}
-                    Some(GroupStatus::Joining | GroupStatus::Recovering) => {
-                        return Some((id, format!("device {device} is {status:?}")));
-                    }
-                    _ => continue,
-                }
-                if group.is_busy().await.unwrap_or(true) {
-                    return Some((id, format!("device {device} is busy")));
-                }
-                let epoch = group.epoch().await.ok()?;
-                let authenticator = group.epoch_authenticator().await.ok()?;
-                let hubs = self.network.hub().ledger.epoch(id);
-                if hubs != Some(epoch) {
-                    return Some((id, format!("device {device} is in {epoch}, the hub in {hubs:?}")));
-                }
-                *members.entry(id).or_default() += 1;
-                let own = (epoch, authenticator, group.members().await.ok()?.len());
-                let first = positions.entry(id).or_insert_with(|| own.clone());
-                if *first != own {
-                    return Some((id, format!("device {device} differs")));
-                }
+            for (id, seat) in self.seats(device, &client).await {
+                seats.entry(id).or_default().push(seat);
             }
         }
-        for (id, (_, _, leaves)) in positions {
-            let present = members.get(&id).copied().unwrap_or(0);
-            if present != leaves {
-                return Some((id, format!("{leaves} leaves, {present} devices")));
-            }
+        let hubs = |id| self.network.hub().ledger.epoch(id);
+        seats
+            .into_iter()
+            .find_map(|(id, seats)| table(&seats, hubs(id)).map(|how| (id, how)))
+    }
+
+    /// Where a device is in each of its groups.
+    async fn seats(&self, device: usize, client: &Client) -> Vec<(GroupId, Seat)> {
+        let mut groups = client.groups();
+        groups.extend(connections(client).await);
+        let mut seats = Vec::new();
+        for group in groups {
+            let Ok(
+                status @ (GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering),
+            ) = group.status().await
+            else {
+                continue;
+            };
+            let own = group.own().await;
+            let position = match (group.epoch().await, group.epoch_authenticator().await) {
+                (Ok(epoch), Ok(authenticator)) => Some((epoch, authenticator)),
+                _ => None,
+            };
+            let seat = Seat {
+                device,
+                user: client.credential().user,
+                active: status == GroupStatus::Active,
+                busy: group.is_busy().await.unwrap_or(true),
+                leaving: self.leaving.contains(&(device, group.id())),
+                leaf: own.ok().map(|own| own.client_pseudonym),
+                position,
+                members: group.members().await.unwrap_or_default(),
+            };
+            seats.push((group.id(), seat));
         }
-        None
+        seats
     }
 
     /// Everybody says something in every room; all must hear it.
@@ -596,6 +677,9 @@ impl World {
         let clients: Vec<(usize, Client)> = self.clients().collect();
         for (device, client) in clients {
             for room in rooms(&client, true).await {
+                if self.is_abandoned(room.id()).await {
+                    continue;
+                }
                 let text = format!("the last word of device {device}");
                 let sent = room.send(text.as_bytes()).await;
                 sent.map_err(unexplained(device, "last word"))?;
@@ -604,6 +688,23 @@ impl World {
             }
         }
         Ok(words)
+    }
+
+    /// Whether all who are in a group have asked to leave it.
+    async fn is_abandoned(&self, id: GroupId) -> bool {
+        for (device, client) in self.clients() {
+            let Ok(group) = client.group(id).await else {
+                continue;
+            };
+            let inside = matches!(
+                group.status().await,
+                Ok(GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)
+            );
+            if inside && !self.leaving.contains(&(device, id)) {
+                return false;
+            }
+        }
+        true
     }
 
     async fn compare_shown(&mut self, last_words: &[(GroupId, String)]) -> Result<(), Violation> {
