@@ -32,11 +32,9 @@ impl MlsCrypto {
 /// The one suite that there is (cipher suite 0x0001).
 fn check(config: &HpkeConfig) -> Result<(), CryptoError> {
     match config {
-        HpkeConfig(
-            HpkeKemType::DhKem25519,
-            HpkeKdfType::HkdfSha256,
-            HpkeAeadType::AesGcm128,
-        ) => Ok(()),
+        HpkeConfig(HpkeKemType::DhKem25519, HpkeKdfType::HkdfSha256, HpkeAeadType::AesGcm128) => {
+            Ok(())
+        }
         _ => Err(CryptoError::UnsupportedCiphersuite),
     }
 }

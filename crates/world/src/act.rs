@@ -105,7 +105,9 @@ impl Act {
                 };
             }
             Kind::Enter => return offer.map_or(Self::Sync, |offer| Self::JoinByLink(offer.link)),
-            Kind::Propose => return offer.map_or(Self::Sync, |offer| Self::ProposeJoin(offer.link)),
+            Kind::Propose => {
+                return offer.map_or(Self::Sync, |offer| Self::ProposeJoin(offer.link));
+            }
             Kind::JoinByInvite => return Self::JoinByInvite,
             Kind::Forget => {
                 let over = rooms(client, false).await;
@@ -234,7 +236,9 @@ async fn remove(group: &Group, which: u64) -> Result<(), ClientError> {
     let mut others = group.members().await?;
     others.retain(|person| person.user_pseudonym != own);
     let count = u64::try_from(others.len()).unwrap_or(u64::MAX);
-    let chosen = which.checked_rem(count).and_then(|n| usize::try_from(n).ok());
+    let chosen = which
+        .checked_rem(count)
+        .and_then(|n| usize::try_from(n).ok());
     match chosen.and_then(|chosen| others.get(chosen)) {
         Some(person) => group.remove(person).await,
         None => Ok(()),

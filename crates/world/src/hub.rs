@@ -56,7 +56,11 @@ pub(crate) struct Hub {
 fn write_operator_key(path: &Path, key: &[u8; 32]) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(hex::encode(key).as_bytes())
 }
 
@@ -72,9 +76,8 @@ impl Hub {
         let choice = DomainChoice::Named(domain.clone());
         let mut config = ServerConfig::new(choice, listen, folder.join("hub"));
         let key = folder.join("operator.key");
-        write_operator_key(&key, &chance.bytes()).map_err(|e| Violation::DoesNotStart {
-            why: e.to_string(),
-        })?;
+        write_operator_key(&key, &chance.bytes())
+            .map_err(|e| Violation::DoesNotStart { why: e.to_string() })?;
         config.operator_key = KeyPlace::File(key);
         config.registration = Registration::ProofOfWork { difficulty_bits: 1 };
         config.stream_entry_days = STREAM_ENTRY_DAYS;
@@ -221,7 +224,10 @@ impl Hub {
                 false => Ok(()),
             };
         };
-        if dead && wrote && let ResponseBody::Done(outcome) = &answer.body {
+        if dead
+            && wrote
+            && let ResponseBody::Done(outcome) = &answer.body
+        {
             let what = format!("{outcome:?}");
             return Err(Violation::AcknowledgedOnDeadDisk { what });
         }

@@ -193,11 +193,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn commit_done(
-        &mut self,
-        request: &CommitRequest,
-        outcome: &Outcome,
-    ) -> Result<(), Violation> {
+    fn commit_done(&mut self, request: &CommitRequest, outcome: &Outcome) -> Result<(), Violation> {
         let id = request.access.group_id;
         let log = self.groups.entry(id).or_default();
         let commit = hash(request.commit.as_slice());
@@ -305,7 +301,9 @@ impl Ledger {
             };
             let first = *stream.first.get_or_insert(number);
             let found = hash(numbered.entry.as_slice());
-            let place = number.checked_sub(first).and_then(|p| usize::try_from(p).ok());
+            let place = number
+                .checked_sub(first)
+                .and_then(|p| usize::try_from(p).ok());
             match place.and_then(|place| stream.entries.get(place)) {
                 Some(known) if *known == found => continue,
                 Some(_) => return Err(Violation::EntryChanged { group, number }),
@@ -466,7 +464,6 @@ impl GroupLog {
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -40,7 +40,10 @@ fn places(shown: &Shown) -> BTreeMap<&str, usize> {
 
 fn same_order(group: &str, one: &Shown, other: &Shown) -> Result<(), Violation> {
     let places = places(other);
-    let common = one.texts.iter().filter_map(|text| places.get(text.as_str()));
+    let common = one
+        .texts
+        .iter()
+        .filter_map(|text| places.get(text.as_str()));
     if common.is_sorted() {
         return Ok(());
     }
@@ -97,7 +100,10 @@ mod tests {
     fn twice_swapped_or_missing_is_found() {
         let whole = shown(0, "abcdef");
         let broken = |texts| compare("g", &[whole.clone(), shown(1, texts)]).unwrap_err();
-        assert!(matches!(broken("abcb"), Violation::ShownTwice { device: 1, .. }));
+        assert!(matches!(
+            broken("abcb"),
+            Violation::ShownTwice { device: 1, .. }
+        ));
         assert!(matches!(broken("abdc"), Violation::OrdersDiffer { .. }));
         let lost = broken("abdef");
         assert!(matches!(lost, Violation::NotShown { device: 1, text, .. } if text == "c"));

@@ -34,6 +34,10 @@ const MAX_PASSED_S: u64 = 30 * DAY_S;
 const ROUNDS: u32 = 60;
 /// Between two of them, in seconds.
 const ROUND_S: u64 = 20;
+/// So often somebody does something meanwhile.
+const STIR_EVERY: u32 = 4;
+/// So often a day passes.
+const DAY_EVERY: u32 = 20;
 
 /// Which world is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +87,13 @@ impl fmt::Display for Failure {
 /// # Errors
 /// When a rule is broken.
 pub fn play(plan: Plan) -> Result<(Figures, History), Failure> {
-    let fails = |step| move |violation| Failure { plan, step, violation };
+    let fails = |step| {
+        move |violation| Failure {
+            plan,
+            step,
+            violation,
+        }
+    };
     let seeds = Seeds::new(plan.seed);
     seeds.install();
     let of_threads = seeds.clone();
@@ -92,7 +102,8 @@ pub fn play(plan: Plan) -> Result<(Figures, History), Failure> {
         .start_paused(true)
         .on_thread_start(move || of_threads.install())
         .build();
-    let runtime = runtime.map_err(|e| fails(None)(Violation::DoesNotStart { why: e.to_string() }))?;
+    let runtime =
+        runtime.map_err(|e| fails(None)(Violation::DoesNotStart { why: e.to_string() }))?;
     runtime.block_on(async {
         let mut world = World::begin(plan).await.map_err(fails(None))?;
         for step in 0..plan.steps {
@@ -206,7 +217,12 @@ impl World {
         let mut chance = Chance::new(plan.seed, "world");
         let most = u64::try_from(Device::most()).unwrap_or(0);
         let count = usize::try_from(chance.between(3, most.min(5))).unwrap_or(3);
-        let hub = Hub::start(folder.path(), &domain, &clock, Chance::new(plan.seed, "hub"))?;
+        let hub = Hub::start(
+            folder.path(),
+            &domain,
+            &clock,
+            Chance::new(plan.seed, "hub"),
+        )?;
         let network = Network::new(hub, Chance::new(plan.seed, "network"), count);
         let devices = (0..count).map(|index| {
             let chance = Chance::new(plan.seed, &format!("device {index}"));
@@ -368,7 +384,9 @@ impl World {
                 false => LONGEST,
             };
             let task = tokio::spawn(async move {
-                tokio::time::timeout(crash_after, act.run(client)).await.ok()
+                tokio::time::timeout(crash_after, act.run(client))
+                    .await
+                    .ok()
             });
             parts.push(Part {
                 device,
@@ -436,7 +454,11 @@ impl World {
             _ => {}
         }
         if dead || ended.is_none() {
-            let kind = if dead { "vault failures" } else { "device crashes" };
+            let kind = if dead {
+                "vault failures"
+            } else {
+                "device crashes"
+            };
             self.figures.faults.add(kind);
             if let Some(of_device) = self.devices.get_mut(device) {
                 of_device.crash().await?;
@@ -593,8 +615,15 @@ impl World {
     /// Rounds until nobody is apart from the others.
     async fn gather(&mut self) -> Result<(), Violation> {
         let mut apart = None;
-        for round in 0..ROUNDS {
+        for round in 1..=ROUNDS {
             self.clock.jump(ROUND_S);
+            if round.is_multiple_of(STIR_EVERY) {
+                self.stir().await;
+            }
+            if round.is_multiple_of(DAY_EVERY) {
+                // What was asked and not answered is asked again the day after.
+                self.clock.jump(DAY_S);
+            }
             let clients: Vec<(usize, Client)> = self.clients().collect();
             for (device, client) in clients {
                 // In trouble, a round may fail; the next one goes on.
@@ -610,9 +639,10 @@ impl World {
             self.network.hub().audit()?;
             apart = self.apart().await;
             if apart.is_none() {
+                let rounds = u64::from(round);
                 self.figures
                     .checks
-                    .add_many("rounds to come together", u64::from(round).saturating_add(1));
+                    .add_many("rounds to come together", rounds);
                 return Ok(());
             }
         }
@@ -622,6 +652,30 @@ impl World {
                 how,
             }),
             None => Ok(()),
+        }
+    }
+
+    /// A member of each room does something: the hub hands questions on when a member opens the
+    /// state, and opens nothing by itself.
+    async fn stir(&mut self) {
+        let mut stirred = BTreeSet::new();
+        let clients: Vec<(usize, Client)> = self.clients().collect();
+        for (device, client) in clients {
+            let mut groups = rooms(&client, true).await;
+            groups.extend(connections(&client).await);
+            for group in groups {
+                let id = group.id();
+                if self.leaving.contains(&(device, id)) || stirred.contains(&id) {
+                    continue;
+                }
+                let outcome = group.update().await;
+                if self.plan.verbose {
+                    println!("    stir {} {device}: {outcome:?}", short(id));
+                }
+                if outcome.is_ok() {
+                    stirred.insert(id);
+                }
+            }
         }
     }
 
@@ -645,9 +699,8 @@ impl World {
         groups.extend(connections(client).await);
         let mut seats = Vec::new();
         for group in groups {
-            let Ok(
-                status @ (GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering),
-            ) = group.status().await
+            let Ok(status @ (GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)) =
+                group.status().await
             else {
                 continue;
             };
@@ -677,7 +730,8 @@ impl World {
         let clients: Vec<(usize, Client)> = self.clients().collect();
         for (device, client) in clients {
             for room in rooms(&client, true).await {
-                if self.is_abandoned(room.id()).await {
+                let active = matches!(room.status().await, Ok(GroupStatus::Active));
+                if !active || self.is_abandoned(room.id()).await {
                     continue;
                 }
                 let text = format!("the last word of device {device}");
@@ -713,10 +767,13 @@ impl World {
             let mut groups = rooms(&client, true).await;
             groups.extend(connections(&client).await);
             for group in groups {
+                if !matches!(group.status().await, Ok(GroupStatus::Active)) {
+                    continue;
+                }
                 let messages = group.messages(0, usize::MAX).await.unwrap_or_default();
-                let texts = messages.into_iter().map(|message| {
-                    String::from_utf8_lossy(&message.content).into_owned()
-                });
+                let texts = messages
+                    .into_iter()
+                    .map(|message| String::from_utf8_lossy(&message.content).into_owned());
                 shown.entry(group.id()).or_default().push(Shown {
                     device,
                     texts: texts.collect(),
@@ -745,7 +802,9 @@ impl World {
                 }
             }
         }
-        self.figures.checks.add_many("messages that must be shown", compared);
+        self.figures
+            .checks
+            .add_many("messages that must be shown", compared);
         Ok(())
     }
 

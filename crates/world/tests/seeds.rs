@@ -41,10 +41,20 @@ fn sixty_four_worlds() {
     let failures: Vec<String> = failures.iter().map(Failure::to_string).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     // Worlds in which nothing happens prove nothing.
-    for kind in ["hub crashes", "disk failures", "device crashes", "vault failures"] {
+    for kind in [
+        "hub crashes",
+        "disk failures",
+        "device crashes",
+        "vault failures",
+    ] {
         assert!(figures.faults.of(kind) > 0, "no {kind}");
     }
-    for kind in ["answers lost", "requests lost", "requests twice", "partitions"] {
+    for kind in [
+        "answers lost",
+        "requests lost",
+        "requests twice",
+        "partitions",
+    ] {
         assert!(figures.faults.of(kind) > 0, "no {kind}");
     }
     assert!(figures.checks.of("refused") > 0);

@@ -170,7 +170,10 @@ fn a_history_that_is_right() {
     assert_eq!(ledger.epoch(GROUP), Some(1));
     assert_eq!((ledger.entries, ledger.acknowledged()), (2, (1, 1)));
     // Read again, and on from there.
-    assert_eq!(ledger.page(ledger.all()[0], &page(0, FIRST, events())), Ok(false));
+    assert_eq!(
+        ledger.page(ledger.all()[0], &page(0, FIRST, events())),
+        Ok(false)
+    );
     assert_eq!(ledger.latest()[0].from, FIRST + 2);
     let more = page(0, FIRST + 2, vec![(4, said(1, 9))]);
     assert_eq!(read(&mut ledger, &more), Ok(false));
@@ -199,7 +202,12 @@ fn what_is_lost_is_found() {
     let lost = found(vec![]);
     assert!(matches!(lost, Violation::MessageLost { .. }));
     let mut ledger = begun();
-    ledger.groups.get_mut(&GROUP).unwrap().acked_messages.clear();
+    ledger
+        .groups
+        .get_mut(&GROUP)
+        .unwrap()
+        .acked_messages
+        .clear();
     let lost = ledger.balance().unwrap_err();
     assert!(matches!(lost, Violation::CommitLost { epoch: 1, .. }));
 }
@@ -210,11 +218,28 @@ fn what_comes_twice_or_elsewhere_is_found() {
     events.push((4, said(1, 2)));
     assert!(matches!(found(events), Violation::MessageTwice { .. }));
     let moved = found(vec![(2, committed(0, 1)), (4, said(1, 2))]);
-    assert!(matches!(moved, Violation::MessageMoved { said: 3, found: 4, .. }));
+    assert!(matches!(
+        moved,
+        Violation::MessageMoved {
+            said: 3,
+            found: 4,
+            ..
+        }
+    ));
     let back = found(vec![(3, committed(0, 1)), (2, said(1, 2))]);
-    assert!(matches!(back, Violation::CounterWentBack { from: 3, to: 2, .. }));
+    assert!(matches!(
+        back,
+        Violation::CounterWentBack { from: 3, to: 2, .. }
+    ));
     let early = found(vec![(2, said(1, 2))]);
-    assert!(matches!(early, Violation::MessageOutOfEpoch { epoch: 0, message: 1, .. }));
+    assert!(matches!(
+        early,
+        Violation::MessageOutOfEpoch {
+            epoch: 0,
+            message: 1,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -222,14 +247,24 @@ fn two_commits_of_one_epoch_are_found() {
     let two = found(vec![(2, committed(0, 1)), (3, committed(0, 5))]);
     assert!(matches!(two, Violation::TwoCommits { epoch: 1, .. }));
     let skipped = found(vec![(2, committed(0, 1)), (3, committed(2, 5))]);
-    assert!(matches!(skipped, Violation::EpochSkipped { expected: 1, found: 2, .. }));
+    assert!(matches!(
+        skipped,
+        Violation::EpochSkipped {
+            expected: 1,
+            found: 2,
+            ..
+        }
+    ));
     // Another one than the one that was acknowledged.
     let other = found(vec![(2, committed(0, 6)), (3, said(1, 2))]);
     assert!(matches!(other, Violation::TwoCommits { epoch: 1, .. }));
     // Two that are acknowledged.
     let mut ledger = begun();
     let second = ledger.answered(&commit(0, 9, None), &done(1, 4), true);
-    assert!(matches!(second, Err(Violation::TwoCommits { epoch: 1, .. })));
+    assert!(matches!(
+        second,
+        Err(Violation::TwoCommits { epoch: 1, .. })
+    ));
     let again = ledger.answered(&commit(0, 1, None), &done(1, 2), false);
     assert_eq!(again, Ok(()), "the same answer to the same request");
 }
@@ -242,25 +277,48 @@ fn gaps_and_changes_are_found() {
     entries[1].number += 1;
     gap.entries = List::new(entries).unwrap();
     let missing = read(&mut ledger, &gap).unwrap_err();
-    assert!(matches!(missing, Violation::NumberMissing { found: 1_002, .. }));
+    assert!(matches!(
+        missing,
+        Violation::NumberMissing { found: 1_002, .. }
+    ));
 
     let mut ledger = begun();
     read(&mut ledger, &page(0, FIRST, events())).unwrap();
     let late = page(0, FIRST + 3, vec![(4, said(1, 9))]);
     let missing = read(&mut ledger, &late).unwrap_err();
-    assert!(matches!(missing, Violation::NumberMissing { expected: 1_002, found: 1_003, .. }));
+    assert!(matches!(
+        missing,
+        Violation::NumberMissing {
+            expected: 1_002,
+            found: 1_003,
+            ..
+        }
+    ));
 
     let changed = page(0, FIRST, vec![(2, committed(0, 1)), (3, said(1, 3))]);
     let all = ledger.all()[0];
     let changed = ledger.page(all, &changed).unwrap_err();
-    assert!(matches!(changed, Violation::EntryChanged { number: 1_001, .. }));
+    assert!(matches!(
+        changed,
+        Violation::EntryChanged { number: 1_001, .. }
+    ));
     let shrunk = page(0, FIRST, vec![(2, committed(0, 1))]);
     let shrunk = ledger.page(all, &shrunk).unwrap_err();
-    assert!(matches!(shrunk, Violation::StreamShrank { from: 1_002, to: 1_001, .. }));
+    assert!(matches!(
+        shrunk,
+        Violation::StreamShrank {
+            from: 1_002,
+            to: 1_001,
+            ..
+        }
+    ));
 
     let mut ledger = begun();
     let foreign = read(&mut ledger, &page(9, FIRST, events())).unwrap_err();
-    assert!(matches!(foreign, Violation::EntryUnreadable { number: 1_000, .. }));
+    assert!(matches!(
+        foreign,
+        Violation::EntryUnreadable { number: 1_000, .. }
+    ));
 }
 
 #[test]
@@ -293,5 +351,8 @@ fn an_epoch_that_goes_back_is_found() {
     let body = RequestBody::ExternalCommitInformation(access(0));
     assert_eq!(ledger.answered(&body, &told(1), false), Ok(()));
     let back = ledger.answered(&body, &told(0), false).unwrap_err();
-    assert!(matches!(back, Violation::EpochWentBack { from: 1, to: 0, .. }));
+    assert!(matches!(
+        back,
+        Violation::EpochWentBack { from: 1, to: 0, .. }
+    ));
 }
