@@ -275,17 +275,22 @@ pub(crate) async fn rooms(client: &Client, usable: bool) -> Vec<Group> {
     rooms
 }
 
-/// The groups of complete connections.
+/// The groups of complete connections, as far as they can be used.
 pub(crate) async fn connections(client: &Client) -> Vec<Group> {
-    let contacts = client.contacts().await.unwrap_or_default();
-    let complete = contacts
-        .into_iter()
-        .filter(|contact| contact.state == ContactState::Connected);
     let mut groups = Vec::new();
-    for group in complete.filter_map(|contact| contact.group) {
+    for group in all_connections(client).await {
         if matches!(group.status().await, Ok(GroupStatus::Active)) {
             groups.push(group);
         }
     }
     groups
+}
+
+/// The groups of complete connections.
+pub(crate) async fn all_connections(client: &Client) -> Vec<Group> {
+    let contacts = client.contacts().await.unwrap_or_default();
+    let complete = contacts
+        .into_iter()
+        .filter(|contact| contact.state == ContactState::Connected);
+    complete.filter_map(|contact| contact.group).collect()
 }

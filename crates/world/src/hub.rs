@@ -166,7 +166,15 @@ impl Hub {
         let answer = wait(process.answer(path, body.map(<[u8]>::to_vec)));
         let wrote = self.disk.activity() != before;
         let dead = self.disk.failed();
-        self.judge(path, body.unwrap_or_default(), &answer, wrote, dead)?;
+        let judged = self.judge(path, body.unwrap_or_default(), &answer, wrote, dead);
+        judged.map_err(|violation| match violation {
+            Violation::RefusedAndWrote { what } => {
+                let operations = self.disk.activity().saturating_sub(before);
+                let what = format!("{what}, {operations} operations of the disk");
+                Violation::RefusedAndWrote { what }
+            }
+            other => other,
+        })?;
         if dead {
             return self.die(answer);
         }

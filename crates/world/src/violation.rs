@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A rule that was broken. Groups are named by the first bytes of their ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are what their names say")]
 pub enum Violation {
     /// Two commits started one epoch.
     TwoCommits { group: String, epoch: u64 },

@@ -3,7 +3,7 @@
 //! Invariant: devices do things at the same time, in tasks of one thread; between two steps nobody
 //! is in the middle of anything but copies of requests that are still under way.
 
-use crate::act::{Act, Offer, connections, rooms};
+use crate::act::{Act, Offer, all_connections, connections, rooms};
 use crate::chance::Chance;
 use crate::clock::{DAY_S, WorldClock};
 use crate::device::Device;
@@ -696,7 +696,7 @@ impl World {
     /// Where a device is in each of its groups.
     async fn seats(&self, device: usize, client: &Client) -> Vec<(GroupId, Seat)> {
         let mut groups = client.groups();
-        groups.extend(connections(client).await);
+        groups.extend(all_connections(client).await);
         let mut seats = Vec::new();
         for group in groups {
             let Ok(status @ (GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)) =

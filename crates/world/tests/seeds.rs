@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const SEEDS: u64 = 64;
-const STEPS: u64 = 24;
+const STEPS: u64 = 16;
 
 fn plan(seed: u64, steps: u64) -> Plan {
     Plan {
