@@ -7,6 +7,7 @@ use crate::chance::Chance;
 use crate::clock::WorldClock;
 use crate::figures::Counts;
 use crate::ledger::{Ledger, Reading};
+use crate::till::Till;
 use crate::violation::Violation;
 use crate::wait::wait;
 use sordino_server::{DomainChoice, HttpAnswer, InProcess, KeyPlace, Registration, ServerConfig};
@@ -14,8 +15,8 @@ use sordino_store::conformance::volatile::{Crash, Disk, Fault};
 use sordino_store::{RedbOptions, RedbStore};
 use sordino_wire::limits::{MAX_STREAM_ENTRIES, MAX_STREAM_READS};
 use sordino_wire::{
-    AccountResponse, AccountResponseBody, Authentication, Domain, DsRequest, DsResponse, List,
-    ReadStreams, Reject, RequestBody, ResponseBody, StreamRead, media,
+    AccountRequest, AccountResponse, AccountResponseBody, Authentication, Domain, DsRequest,
+    DsResponse, List, ReadStreams, Reject, RequestBody, ResponseBody, StreamRead, media,
 };
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,6 +27,10 @@ use std::sync::Arc;
 pub(crate) const STREAM_ENTRY_DAYS: u32 = 7;
 /// Days without a commit after which a device is proposed for removal: the least that a server takes.
 const INACTIVE_DAYS: u32 = 30;
+/// Tokens for what users do here, at standard prices: few, since each is a second of arithmetic for
+/// thousands of worlds.
+const WRITE_PER_WEEK: usize = 24;
+const CONTACT_PER_WEEK: usize = 6;
 const CACHE_BYTES: usize = 1 << 20;
 /// A disk dies within so many operations, or the request is done before.
 const FAULT_WITHIN: u64 = 24;
@@ -43,6 +48,7 @@ pub(crate) struct Hub {
     /// Requests that the process lives on for, its disk being dead.
     zombie: Option<u64>,
     pub(crate) ledger: Ledger,
+    pub(crate) till: Till,
     pub(crate) faults: Counts,
     pub(crate) faulty: bool,
     /// The first rule that was broken.
@@ -83,6 +89,8 @@ impl Hub {
         config.stream_entry_days = STREAM_ENTRY_DAYS;
         config.inactive_days = INACTIVE_DAYS;
         config.clock = Arc::new(clock.clone());
+        config.tokens.write_per_week = WRITE_PER_WEEK;
+        config.tokens.contact_per_week = CONTACT_PER_WEEK;
         let mut hub = Self {
             config,
             domain: domain.clone(),
@@ -92,6 +100,7 @@ impl Hub {
             process: None,
             zombie: None,
             ledger: Ledger::new(domain.clone()),
+            till: Till::default(),
             faults: Counts::default(),
             faulty: false,
             violation: None,
@@ -209,21 +218,13 @@ impl Hub {
     ) -> Result<(), Violation> {
         let accounts = path == media::ACCOUNTS || path == media::CONNECTION_REQUEST;
         if accounts {
-            if let Ok(parsed) = AccountResponse::parse(&answer.body)
-                && let AccountResponseBody::Rejected(reject) = parsed.body
-            {
-                self.refused = self.refused.saturating_add(1);
-                if wrote && !dead {
-                    let what = format!("{reject:?}");
-                    return Err(Violation::RefusedAndWrote { what });
-                }
-            }
-            return Ok(());
+            return self.judge_account(request, answer, wrote, dead);
         }
         let Ok(parsed) = DsRequest::parse(request) else {
             return Ok(());
         };
-        let body = parsed.request.body;
+        let body_bytes = parsed.body_bytes;
+        let (body, tokens) = (parsed.request.body, parsed.request.tokens);
         self.ledger.asked(&body);
         let Ok(answer) = DsResponse::parse(&answer.body) else {
             let what = format!("HTTP {}", answer.status);
@@ -244,8 +245,34 @@ impl Hub {
             if dead && matches!(reject, Reject::Unavailable { .. }) {
                 return Ok(());
             }
+        } else if !dead {
+            self.till.sold(&tokens, body_bytes)?;
         }
         self.ledger.answered(&body, &answer.body, wrote && !dead)
+    }
+
+    fn judge_account(
+        &mut self,
+        request: &[u8],
+        answer: &HttpAnswer,
+        wrote: bool,
+        dead: bool,
+    ) -> Result<(), Violation> {
+        let Ok(answer) = AccountResponse::parse(&answer.body) else {
+            return Ok(());
+        };
+        if let AccountResponseBody::Rejected(reject) = answer.body {
+            self.refused = self.refused.saturating_add(1);
+            if wrote && !dead {
+                let what = format!("{reject:?}");
+                return Err(Violation::RefusedAndWrote { what });
+            }
+            return Ok(());
+        }
+        match AccountRequest::parse(request) {
+            Ok(parsed) if !dead => self.till.sold(&parsed.request.tokens, parsed.body_bytes),
+            _ => Ok(()),
+        }
     }
 
     /// Reads what is new in all streams, and closes the book.

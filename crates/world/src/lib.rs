@@ -16,6 +16,7 @@
 //!   acknowledgement named; so is every commit;
 //! - the numbers of a stream's entries have no gaps, and no entry that was read changes;
 //! - what was refused wrote nothing, not a byte;
+//! - a token that bought something buys nothing else;
 //! - no name, key, id, pseudonym or message stands in the stored bytes;
 //! - members in one epoch have the same secrets, no device is ahead of the hub or goes back.
 //!
@@ -32,6 +33,7 @@ mod ledger;
 mod network;
 mod search;
 mod shown;
+mod till;
 mod violation;
 mod wait;
 mod world;

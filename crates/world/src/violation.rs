@@ -50,6 +50,8 @@ pub enum Violation {
     CommitLost { group: String, epoch: u64 },
     /// What was refused left a trace.
     RefusedAndWrote { what: String },
+    /// One token was taken for two requests.
+    TokenBoughtTwice,
     /// Something was acknowledged while the disk had failed.
     AcknowledgedOnDeadDisk { what: String },
     /// Something that names or opens something stands in the stored bytes.

@@ -814,6 +814,7 @@ impl World {
         let checks = &mut self.figures.checks;
         checks.add_many("requests", hub.requests);
         checks.add_many("refused", hub.refused);
+        checks.add_many("tokens spent", hub.till.spent());
         checks.add_many("commits", commits);
         checks.add_many("messages", messages);
         checks.add_many("entries", hub.ledger.entries);
