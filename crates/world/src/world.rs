@@ -498,10 +498,8 @@ impl World {
                     self.figures.checks.add("undecryptable messages");
                     self.excused.insert((device, *group));
                 }
-                Event::Joined { group } => {
-                    if self.epochs.contains_key(&(device, *group)) {
-                        self.excused.insert((device, *group));
-                    }
+                Event::Joined { group } if self.epochs.contains_key(&(device, *group)) => {
+                    self.excused.insert((device, *group));
                 }
                 Event::RolledBack { .. }
                 | Event::Halted { .. }
