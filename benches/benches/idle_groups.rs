@@ -1,4 +1,5 @@
-//! Memory and time to start of a server with 10 and with 10,000 groups in which nothing happens.
+//! Memory and time to start of a server with 10 and with 10,000 groups in which nothing happens; with
+//! others where `SORDINO_IDLE_GROUPS` says so, as in `1,100000`.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +13,7 @@
 use sordino_benches::{BigGroup, Http, ServerProcess, Table, median, serve_if_asked, thousands};
 use std::path::Path;
 
-const GROUPS: [u64; 2] = [10, 10_000];
+const GROUPS: &str = "10,10000";
 const MAKERS: u64 = 16;
 const STARTS: usize = 5;
 /// The server's database in its data folder.
@@ -62,7 +63,8 @@ fn main() {
         "pages in use, MB",
         "keys and values, MB",
     ]);
-    for groups in GROUPS {
+    let sizes = std::env::var("SORDINO_IDLE_GROUPS").unwrap_or(GROUPS.to_owned());
+    for groups in sizes.split(',').map(|n| n.trim().parse::<u64>().unwrap()) {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("server");
         let server = ServerProcess::start(&data);

@@ -20,6 +20,7 @@ mod records;
 mod script;
 mod store;
 mod texts;
+mod tokens;
 mod types;
 mod wire;
 
@@ -37,7 +38,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     Target {
         name: "wire_request",
         run: wire::request,
@@ -97,6 +98,18 @@ pub const TARGETS: [Target; 13] = [
         run: records::vault,
         seeds: records::vault_seeds,
         max_bytes: 4_096,
+    },
+    Target {
+        name: "token_bodies",
+        run: tokens::bodies,
+        seeds: tokens::body_seeds,
+        max_bytes: 4_096,
+    },
+    Target {
+        name: "token_texts",
+        run: tokens::texts,
+        seeds: tokens::text_seeds,
+        max_bytes: 2_048,
     },
     Target {
         name: "pipeline",

@@ -28,6 +28,13 @@ impl Core {
             traces.extend(listed.unwrap_or_default());
         }
         self.of_pools(&mut traces)?;
+        for token in self.held_tokens()? {
+            // Behind type (2 B) is the nonce; behind challenge digest and key id the authenticator.
+            let nonce = token.get(2..34).unwrap_or_default();
+            let authenticator = token.get(98..).unwrap_or_default();
+            push(&mut traces, "token", nonce);
+            push(&mut traces, "token", authenticator);
+        }
         for inbox in self.inboxes() {
             push(&mut traces, "inbox id", inbox.0.as_slice());
         }

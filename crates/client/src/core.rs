@@ -71,6 +71,9 @@ pub struct ClientConfig {
     pub clock: Arc<dyn Clock>,
     /// Draws all randomness from a seed. For tests and demonstrations alone.
     pub seed: Option<[u8; 32]>,
+    /// What takes the place of network and vault file.
+    #[cfg(feature = "simulation")]
+    pub world: Option<Arc<dyn crate::simulation::World>>,
 }
 
 impl ClientConfig {
@@ -87,6 +90,8 @@ impl ClientConfig {
             wait_s: 25,
             clock: Arc::new(crate::clock::SystemClock),
             seed: None,
+            #[cfg(feature = "simulation")]
+            world: None,
         }
     }
 }
@@ -157,8 +162,21 @@ pub(crate) struct Core {
 pub(crate) fn open_vault(config: &ClientConfig) -> Result<(Vault, Entropy)> {
     let entropy = Entropy::new(config.seed).map_err(|_| VaultError::File)?;
     let key = Secret32::new(config.vault_key);
+    #[cfg(feature = "simulation")]
+    if let Some(world) = &config.world {
+        let database = world.open_vault().map_err(|_| VaultError::File)?;
+        let vault = Vault::in_database(database, &key, entropy.clone())?;
+        return Ok((vault, entropy));
+    }
     let vault = Vault::open(&config.vault, &key, entropy.clone())?;
     Ok((vault, entropy))
+}
+
+fn transport(config: &ClientConfig) -> Result<Transport> {
+    let transport = Transport::new(&config.hub, &config.extra_roots)?;
+    #[cfg(feature = "simulation")]
+    let transport = transport.within(config.world.clone());
+    Ok(transport)
 }
 
 impl Core {
@@ -183,7 +201,7 @@ impl Core {
         let facts = Facts::load(&vault)?;
         let devices_group = load_devices_group(&vault)?;
         Ok(Self {
-            transport: Transport::new(&config.hub, &config.extra_roots)?,
+            transport: transport(&config)?,
             hub_domain: config.hub.domain,
             reading: config.stream_reading,
             wait_s: config.wait_s,

@@ -21,6 +21,9 @@ const ATTEMPTS: u32 = 12;
 /// How often the stream is read for an echo that must be there.
 const ECHO_READS: u32 = 20;
 
+/// For how long a commit waits by itself where its group is over its budget, in seconds.
+const PATIENCE_S: u32 = 5;
+
 /// An update that changes nothing but gives the members this device's identity entry.
 const PAY_IDENTITY: Plan = Plan::Update {
     rotate: false,
@@ -191,6 +194,11 @@ impl Core {
         .await?;
         match reject {
             Reject::WrongEpoch { .. } | Reject::MissingProposals { .. } | Reject::Generation => {
+                Ok(Driven::Lost)
+            }
+            // The group is over its budget of handshakes, and will not be before long.
+            Reject::RateLimited { retry_after_s } if retry_after_s <= PATIENCE_S => {
+                tokio::time::sleep(Duration::from_secs(u64::from(retry_after_s))).await;
                 Ok(Driven::Lost)
             }
             reject => Err(ClientError::Refused(reject)),

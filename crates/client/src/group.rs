@@ -246,13 +246,7 @@ impl Group {
 
     /// Removes everybody else and drops the group at the hub.
     pub async fn delete(&self) -> Result<()> {
-        self.commit(&Plan::Delete).await?;
-        self.core
-            .step(self.id, |group, _, _| {
-                group.state.status = GroupStatus::Deleted;
-                Ok(())
-            })
-            .await
+        self.commit(&Plan::Delete).await
     }
 
     /// Freezes this group in favour of another one that was made before.

@@ -172,7 +172,7 @@ impl Core {
         let Ok(object) = open_welcome_object(&key_package, bytes, sealed) else {
             return Ok(Taken::Done);
         };
-        if object.hub_domain != self.hub_domain || self.is_inside(object.group_id).await? {
+        if object.hub_domain != self.hub_domain || self.stays_inside(object.group_id).await? {
             return Ok(Taken::Done);
         }
         if !self.is_expected(&key_package.purpose, &object) {
@@ -256,6 +256,18 @@ impl Core {
             }
         }
         Ok(None)
+    }
+
+    /// Whether this device is in the group, and not on its way out by a removal that it has not
+    /// read yet: whoever is added again gets the Welcome before that.
+    async fn stays_inside(&self, id: GroupId) -> Result<bool> {
+        if !self.is_inside(id).await? {
+            return Ok(false);
+        }
+        match self.catch_up(id).await {
+            Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
+            _ => self.is_inside(id).await,
+        }
     }
 
     async fn is_inside(&self, id: GroupId) -> Result<bool> {

@@ -27,7 +27,7 @@ use tls_codec::VLBytes;
 
 /// After how long an unanswered key request is made again.
 const ASK_AGAIN_S: u64 = 86_400;
-/// After how long a key request that the hub did not take is made again.
+/// After how long a key request that the hub is not known to have is made again.
 const REFUSED_AGAIN_S: u64 = 60;
 
 impl Core {
@@ -57,6 +57,13 @@ impl Core {
             let body = RequestBody::KeyRequest(KeyRequest { head, question });
             match self.ask(Endpoint::Operation, body, 0).await? {
                 ResponseBody::Done(_) => {
+                    self.step(id, |group, _, step| {
+                        if let Some(asked) = &mut group.state.asked {
+                            asked.asked_s = step.now_s;
+                        }
+                        Ok(())
+                    })
+                    .await?;
                     self.events.send_all(vec![Event::Recovered {
                         group: id,
                         how: Recovery::KeyRequested,
@@ -67,16 +74,6 @@ impl Core {
                 _ => return Err(ClientError::BadAnswer),
             }
         }
-        self.step(id, |group, _, _| {
-            if let Some(asked) = &mut group.state.asked {
-                // Not parked anywhere: try again before long.
-                asked.asked_s = asked
-                    .asked_s
-                    .saturating_sub(ASK_AGAIN_S.saturating_sub(REFUSED_AGAIN_S));
-            }
-            Ok(())
-        })
-        .await?;
         Err(ClientError::Refused(refusal))
     }
 
@@ -110,7 +107,8 @@ impl Core {
             hpke_private_key: Secret32::new(*private_key.expose()),
             hpke_public_key: VLBytes::new(hpke_key.as_slice().to_vec()),
             inbox: inbox.id,
-            asked_s: now_s,
+            // Until the hub has parked it, try again before long: it may never hear of this one.
+            asked_s: now_s.saturating_sub(ASK_AGAIN_S.saturating_sub(REFUSED_AGAIN_S)),
         });
         Ok(question)
     }

@@ -83,6 +83,7 @@ mod invite;
 mod key_packages;
 mod key_request;
 mod mls;
+mod mls_crypto;
 mod notes;
 mod outbox;
 mod people;
@@ -91,6 +92,8 @@ pub mod raw;
 mod records;
 mod recover;
 mod settings;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod slots;
 mod sync;
 mod template;

@@ -4,6 +4,7 @@
 
 use crate::entropy::Entropy;
 use crate::error::{ClientError, Result, mls};
+use crate::mls_crypto::MlsCrypto;
 use crate::records::MlsRecord;
 use openmls::prelude::{
     Credential, CredentialType, CredentialWithKey, MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn,
@@ -12,7 +13,6 @@ use openmls::prelude::{
 };
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_memory_storage::MemoryStorage;
-use openmls_rust_crypto::RustCrypto;
 use openmls_traits::types::SignatureScheme;
 use sordino_crypto::{
     EXPORTER_GROUP, EXPORTER_SENDER, GroupSecret, SenderKey, SigningKey, exporter_group_context,
@@ -30,13 +30,13 @@ const MESSAGE_OVERHEAD_BYTES: usize = 96;
 
 /// Cryptography, randomness and one group's storage.
 pub(crate) struct Provider {
-    crypto: RustCrypto,
+    crypto: MlsCrypto,
     storage: MemoryStorage,
     entropy: Entropy,
 }
 
 impl OpenMlsProvider for Provider {
-    type CryptoProvider = RustCrypto;
+    type CryptoProvider = MlsCrypto;
     type RandProvider = Entropy;
     type StorageProvider = MemoryStorage;
 
@@ -44,7 +44,7 @@ impl OpenMlsProvider for Provider {
         &self.storage
     }
 
-    fn crypto(&self) -> &RustCrypto {
+    fn crypto(&self) -> &MlsCrypto {
         &self.crypto
     }
 
@@ -57,7 +57,7 @@ impl Provider {
     /// With an empty storage.
     pub(crate) fn new(entropy: Entropy) -> Self {
         Self {
-            crypto: RustCrypto::default(),
+            crypto: MlsCrypto::new(entropy.clone()),
             storage: MemoryStorage::default(),
             entropy,
         }
@@ -71,7 +71,7 @@ impl Provider {
             .map(|(name, value)| (name.as_slice().to_vec(), value.as_slice().to_vec()))
             .collect();
         Self {
-            crypto: RustCrypto::default(),
+            crypto: MlsCrypto::new(entropy.clone()),
             storage: MemoryStorage {
                 values: RwLock::new(values),
             },
@@ -165,16 +165,16 @@ pub(crate) fn protocol_message(bytes: &[u8]) -> Result<ProtocolMessage> {
 /// Something that has an exporter.
 pub(crate) trait Exporter {
     /// The MLS exporter of its epoch.
-    fn export(&self, crypto: &RustCrypto, label: &str, context: &[u8]) -> Result<Secret32>;
+    fn export(&self, crypto: &MlsCrypto, label: &str, context: &[u8]) -> Result<Secret32>;
 
     /// `sender_key_e`.
-    fn sender_key(&self, crypto: &RustCrypto) -> Result<SenderKey> {
+    fn sender_key(&self, crypto: &MlsCrypto) -> Result<SenderKey> {
         self.export(crypto, EXPORTER_SENDER, &[])
             .map(SenderKey::new)
     }
 
     /// `group_secret_g`, at the epoch that starts `generation`.
-    fn group_secret(&self, crypto: &RustCrypto, generation: u64) -> Result<GroupSecret> {
+    fn group_secret(&self, crypto: &MlsCrypto, generation: u64) -> Result<GroupSecret> {
         self.export(crypto, EXPORTER_GROUP, &exporter_group_context(generation))
             .map(GroupSecret::new)
     }
@@ -187,7 +187,7 @@ fn secret(bytes: Vec<u8>) -> Result<Secret32> {
 }
 
 impl Exporter for MlsGroup {
-    fn export(&self, crypto: &RustCrypto, label: &str, context: &[u8]) -> Result<Secret32> {
+    fn export(&self, crypto: &MlsCrypto, label: &str, context: &[u8]) -> Result<Secret32> {
         self.export_secret(crypto, label, context, 32)
             .map_err(mls("exporter"))
             .and_then(secret)
@@ -195,7 +195,7 @@ impl Exporter for MlsGroup {
 }
 
 impl Exporter for StagedCommit {
-    fn export(&self, crypto: &RustCrypto, label: &str, context: &[u8]) -> Result<Secret32> {
+    fn export(&self, crypto: &MlsCrypto, label: &str, context: &[u8]) -> Result<Secret32> {
         self.export_secret(crypto, label, context, 32)
             .map_err(mls("exporter"))
             .and_then(secret)

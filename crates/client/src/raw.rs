@@ -9,10 +9,16 @@ pub use crate::audit::Trace;
 pub use crate::handover::{LeafGrant, LeafRequest};
 pub use crate::template::{Line, MessageTemplate};
 
+use crate::devices::facts::{Fact, VersionedFact};
+use crate::devices::{DevicesGroup, DevicesMessage, Heard, LinkAnswer, LinkOffer};
+use crate::people::contact::ContactRecord;
+use crate::people::fetch::FetchedRecord;
 use crate::records::{
     DeviceRecord, ExternalRecord, InboxRecord, IndexRecord, KeyPackageRecord, KeysRecord,
     MessageRecord, MlsIndexRecord, MlsRecord, StateRecord,
 };
+use crate::wallet::draw::BatchRecord;
+use crate::wallet::purse::Purse;
 use sordino_crypto::SigningKey;
 use sordino_wire::{GroupId, KeyPackageEntry, RequestBody, encode, exact};
 use std::sync::Arc;
@@ -37,7 +43,8 @@ pub async fn traces(client: &crate::Client) -> crate::Result<Vec<Trace>> {
     client.core.traces().await
 }
 
-/// Reads bytes as the record with this number, from 0 on. `None`: there is no such record.
+/// Reads bytes as the record with this number, from 0 on, or as what devices tell each other.
+/// `None`: there is no such record.
 /// `Some(Err(()))`: it was read and does not encode to the same bytes.
 pub fn read_record(which: u8, bytes: &[u8]) -> Option<std::result::Result<(), ()>> {
     Some(match which {
@@ -51,6 +58,17 @@ pub fn read_record(which: u8, bytes: &[u8]) -> Option<std::result::Result<(), ()
         7 => same::<StateRecord>(bytes),
         8 => same::<ExternalRecord>(bytes),
         9 => same::<MessageRecord>(bytes),
+        10 => same::<ContactRecord>(bytes),
+        11 => same::<FetchedRecord>(bytes),
+        12 => same::<VersionedFact>(bytes),
+        13 => same::<Fact>(bytes),
+        14 => same::<DevicesMessage>(bytes),
+        15 => same::<DevicesGroup>(bytes),
+        16 => same::<LinkOffer>(bytes),
+        17 => same::<LinkAnswer>(bytes),
+        18 => same::<Heard>(bytes),
+        19 => same::<Purse>(bytes),
+        20 => same::<BatchRecord>(bytes),
         _ => return None,
     })
 }

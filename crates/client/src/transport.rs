@@ -115,6 +115,8 @@ pub(crate) struct Transport {
     streams: reqwest::Client,
     inboxes: reqwest::Client,
     account: reqwest::Client,
+    #[cfg(feature = "simulation")]
+    world: Option<std::sync::Arc<dyn crate::simulation::World>>,
 }
 
 /// What came of one attempt.
@@ -175,7 +177,19 @@ impl Transport {
             streams: connection(extra_roots)?,
             inboxes: connection(extra_roots)?,
             account: connection(extra_roots)?,
+            #[cfg(feature = "simulation")]
+            world: None,
         })
+    }
+
+    /// Speaks to a simulated network instead, where there is one.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn within(
+        mut self,
+        world: Option<std::sync::Arc<dyn crate::simulation::World>>,
+    ) -> Self {
+        self.world = world;
+        self
     }
 
     /// Sends a request of the pseudonymous world until there is an answer, a bounded number of
@@ -244,7 +258,7 @@ impl Transport {
     async fn deliver(
         &self,
         line: Line,
-        path: &str,
+        path: &'static str,
         request: &[u8],
         wait_s: u16,
     ) -> Result<Attempt> {
@@ -265,10 +279,21 @@ impl Transport {
     async fn attempt(
         &self,
         line: Line,
-        path: &str,
+        path: &'static str,
         request: &[u8],
         wait_s: u16,
     ) -> Result<Attempt> {
+        #[cfg(feature = "simulation")]
+        if let Some(world) = &self.world {
+            let reply = world.attempt(path, Some(request)).await;
+            let reply = reply.ok_or(ClientError::Unreachable)?;
+            return match judge(reply.status, reply.octets) {
+                Verdict::Answer => Ok(Attempt::Answered(reply.body)),
+                Verdict::Busy => Ok(Attempt::Busy),
+                Verdict::TooLarge => Ok(Attempt::TooLarge),
+                Verdict::Senseless => Err(ClientError::BadAnswer),
+            };
+        }
         let once;
         let client = match line {
             Line::Operations => &self.operations,
@@ -288,19 +313,36 @@ impl Transport {
             .send()
             .await
             .map_err(|_| ClientError::Unreachable)?;
-        // A typed refusal has a status that says the same to others (decision 0057); without octets it
-        // is something below the protocol.
         let octets = answer
             .headers()
             .get("content-type")
             .is_some_and(|media_type| media_type == media::OCTETS);
-        match answer.status().as_u16() {
-            200 => read_body(answer).await.map(Attempt::Answered),
-            401 | 403 | 429 if octets => read_body(answer).await.map(Attempt::Answered),
-            408 | 425 | 429 | 502..=504 => Ok(Attempt::Busy),
-            413 => Ok(Attempt::TooLarge),
-            _ => Err(ClientError::BadAnswer),
+        match judge(answer.status().as_u16(), octets) {
+            Verdict::Answer => read_body(answer).await.map(Attempt::Answered),
+            Verdict::Busy => Ok(Attempt::Busy),
+            Verdict::TooLarge => Ok(Attempt::TooLarge),
+            Verdict::Senseless => Err(ClientError::BadAnswer),
         }
+    }
+}
+
+/// What a status means.
+enum Verdict {
+    Answer,
+    Busy,
+    TooLarge,
+    Senseless,
+}
+
+/// A typed refusal has a status that says the same to others (decision 0057); without octets it is
+/// something below the protocol.
+fn judge(status: u16, octets: bool) -> Verdict {
+    match status {
+        200 => Verdict::Answer,
+        401 | 403 | 429 if octets => Verdict::Answer,
+        408 | 425 | 429 | 502..=504 => Verdict::Busy,
+        413 => Verdict::TooLarge,
+        _ => Verdict::Senseless,
     }
 }
 
@@ -314,6 +356,24 @@ struct Directory {
 impl Transport {
     /// The hub's signature key, from its directory.
     pub(crate) async fn hub_key(&self, domain: &Domain) -> Result<SignatureKey> {
+        let bytes = self.directory().await?;
+        let directory: Directory =
+            serde_json::from_slice(&bytes).map_err(|_| ClientError::BadAnswer)?;
+        if directory.domain != domain.as_str() {
+            return Err(ClientError::OtherHub);
+        }
+        let key = unhex(&directory.hub_signature_key).ok_or(ClientError::BadAnswer)?;
+        Ok(SignatureKey::new(key)?)
+    }
+}
+
+impl Transport {
+    async fn directory(&self) -> Result<Vec<u8>> {
+        #[cfg(feature = "simulation")]
+        if let Some(world) = &self.world {
+            let reply = world.attempt(media::DIRECTORY, None).await;
+            return Ok(reply.ok_or(ClientError::Unreachable)?.body);
+        }
         let answer = self
             .operations
             .get(format!("{}{}", self.url, media::DIRECTORY))
@@ -322,13 +382,7 @@ impl Transport {
             .await
             .map_err(|_| ClientError::Unreachable)?;
         let bytes = answer.bytes().await.map_err(|_| ClientError::Unreachable)?;
-        let directory: Directory =
-            serde_json::from_slice(&bytes).map_err(|_| ClientError::BadAnswer)?;
-        if directory.domain != domain.as_str() {
-            return Err(ClientError::OtherHub);
-        }
-        let key = unhex(&directory.hub_signature_key).ok_or(ClientError::BadAnswer)?;
-        Ok(SignatureKey::new(key)?)
+        Ok(bytes.to_vec())
     }
 }
 

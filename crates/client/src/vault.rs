@@ -76,6 +76,15 @@ impl Vault {
             .ok()
             .and_then(|file| Database::builder().create_file(file).ok())
             .ok_or(VaultError::File)?;
+        Self::in_database(database, key, entropy)
+    }
+
+    /// The same in a database that is open.
+    pub(crate) fn in_database(
+        database: Database,
+        key: &Secret32,
+        entropy: Entropy,
+    ) -> Result<Self, VaultError> {
         let names =
             expand::<32>(key.expose(), "vault names", &[]).map_err(|_| VaultError::Sealed)?;
         let values =

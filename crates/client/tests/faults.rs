@@ -9,7 +9,7 @@
 mod common;
 use common::{World, add, assert_together, register, settle, texts};
 use sordino_client::{
-    Client, ClientError, Clock, GroupSettings, HubAddress, Standing, SystemClock,
+    Client, ClientError, Clock, GroupSettings, GroupStatus, HubAddress, Standing, SystemClock,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,6 +106,29 @@ async fn a_lost_answer_changes_nothing() {
     assert_eq!(texts(&at_alice).await, ["0", "1", "2", "3", "4"]);
     assert_eq!(at_bob.epoch().await.unwrap(), 6);
     assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_died_while_deleting_a_group_finds_it_deleted() {
+    let world = World::start().await;
+    let (proxy, alice) = behind_a_proxy(&world, "alice").await;
+    let bob = world.user("bob").await;
+    let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
+    let at_bob = add(&at_alice, &bob).await;
+    let id = at_alice.id();
+    proxy.swallow.store(1_000, Ordering::SeqCst);
+    assert!(matches!(
+        at_alice.delete().await,
+        Err(ClientError::Unreachable)
+    ));
+    drop(at_alice);
+    drop(alice);
+    let alice = world.reopen("alice").await;
+    settle(&[&alice, &bob]).await;
+    let at_alice = alice.group(id).await.unwrap();
+    assert_eq!(at_alice.status().await.unwrap(), GroupStatus::Deleted);
+    assert_eq!(at_bob.status().await.unwrap(), GroupStatus::Removed);
     world.hub.shutdown().await;
 }
 

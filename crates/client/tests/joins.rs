@@ -7,8 +7,12 @@
 )]
 
 mod common;
-use common::{World, add, assert_together, drain, names, settle, texts};
-use sordino_client::{ClientError, Event, GroupSettings, Reject, link_from_text, link_to_text};
+use common::{World, add, assert_together, drain, names, register, settle, texts};
+use sordino_client::{
+    ClientError, Clock, Event, GroupSettings, ManualClock, Reject, SystemClock, link_from_text,
+    link_to_text,
+};
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_invite_unidentified_then_identified() {
@@ -111,5 +115,59 @@ async fn somebody_asks_to_be_added() {
     settle(&[&bob]).await;
     assert_eq!(texts(&at_bob).await, ["after"]);
     assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+/// A resync without the group's secret breaks the chain of wrapper keys: entries before it stay
+/// closed, which is nobody's fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resync_before_the_secret_came_accuses_nobody() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now_s()));
+    let mut config = world.config("bob");
+    config.clock = Arc::<ManualClock>::clone(&clock);
+    let bob = register(config, "bob").await;
+    let settings = GroupSettings::by_invite();
+    let at_alice = alice.create_group(settings).await.unwrap();
+    let link = at_alice.invite_link().await.unwrap();
+    let mut events = bob.events();
+    let at_bob = bob.join_by_invite(&link).await.unwrap();
+    at_bob.resync().await.unwrap();
+    for _ in 0..3 {
+        clock.advance(20);
+        bob.sync_once().await.unwrap();
+    }
+    assert_eq!(names(&at_bob).await, ["?", "bob"]);
+    let heard = drain(&mut events);
+    let accused = |event: &Event| matches!(event, Event::Evidence { .. });
+    assert!(!heard.iter().any(accused), "{heard:?}");
+    // Whoever renews the own entry is known again.
+    alice.sync_once().await.unwrap();
+    at_alice.update().await.unwrap();
+    bob.sync_once().await.unwrap();
+    assert_eq!(names(&at_bob).await, ["alice", "bob"]);
+    assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_leaves_commits_no_more() {
+    let world = World::start().await;
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let at_alice = alice.create_group(GroupSettings::closed()).await.unwrap();
+    let at_bob = add(&at_alice, &bob).await;
+    at_bob.leave().await.unwrap();
+    let refused = at_bob.update().await;
+    let being_removed = ClientError::NotAllowed(Reject::BeingRemoved);
+    assert_eq!(refused.unwrap_err().to_string(), being_removed.to_string());
+    let refused = at_bob.commit_pending().await;
+    assert!(matches!(refused, Err(ClientError::NotAllowed(_))));
+    // It still may speak, until the others have let it go.
+    at_bob.send(b"farewell").await.unwrap();
+    settle(&[&alice, &bob]).await;
+    assert_eq!(texts(&at_alice).await, ["farewell"]);
+    assert_eq!(names(&at_alice).await, ["alice"]);
     world.hub.shutdown().await;
 }

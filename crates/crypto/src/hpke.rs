@@ -89,6 +89,30 @@ pub fn hpke_seal(
     })
 }
 
+/// A secret of `length` bytes that the holder of the public key derives from the encapsulated key,
+/// which comes first (RFC 9180 section 5.3).
+pub fn hpke_send_export(
+    public_key: &[u8],
+    info: &[u8],
+    exporter_context: &[u8],
+    length: usize,
+    rng: &mut dyn RngCore,
+) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), CryptoError> {
+    let recipient = BackendPublicKey::new(public_key.to_vec());
+    let mut random = Zeroizing::new([0u8; KEY_BYTES]);
+    rng.fill_bytes(random.as_mut_slice());
+    let lent = lend_randomness(random);
+    let (kem_output, context) = suite()
+        .setup_sender(&recipient, info, None, None, None)
+        .map_err(|_| CryptoError::Hpke)?;
+    if !lent.was_enough() {
+        return Err(CryptoError::Hpke);
+    }
+    let secret = context.export(exporter_context, length);
+    let secret = secret.map_err(|_| CryptoError::Hpke)?;
+    Ok((kem_output, Zeroizing::new(secret)))
+}
+
 /// Opens with a private key.
 pub fn hpke_open(
     private_key: &[u8],

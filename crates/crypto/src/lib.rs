@@ -49,7 +49,7 @@ pub use generation::{
     PreviousKey, RosterKey, SenderKey, TreeKey, WrapperKey, exporter_group_context, keys_hash,
     unwrap_previous, wrap_previous,
 };
-pub use hpke::{HpkePrivateKey, hpke_generate, hpke_open, hpke_seal};
+pub use hpke::{HpkePrivateKey, hpke_generate, hpke_open, hpke_seal, hpke_send_export};
 pub use identity::{
     check_client_credential, check_identity_link, make_client_credential, make_identity_link,
     open_identity_entry, seal_identity_entry,

@@ -7,7 +7,7 @@ pub(crate) mod attend;
 pub(crate) mod commit;
 pub(crate) mod confirm;
 pub(crate) mod create;
-mod frame;
+pub(crate) mod frame;
 pub(crate) mod freeze;
 pub(crate) mod generation;
 pub(crate) mod inbox;

@@ -5,12 +5,13 @@
 
 use crate::HubShared;
 use crate::admit::Admitted;
+use crate::apply::frame::authenticated_data;
 use crate::state::{GroupState, OpenedHead};
 use sordino_crypto::{SenderKey, verify_struct};
-use sordino_rules::Members;
+use sordino_rules::{Members, ProofContext, is_vouched_for, parse_commit_aad};
 use sordino_wire::{
-    Authentication, Freshness, GroupId, IdentifierUri, REQUEST_LABEL, Reject, RequestTbs,
-    SignatureKey,
+    Authentication, Freshness, GroupId, IdentifierUri, LeafOperation, REQUEST_LABEL, Reject,
+    RequestTbs, SignatureKey,
 };
 
 /// Who asks.
@@ -166,6 +167,33 @@ pub(crate) fn signer_in(
             Err(Reject::BadAuthentication)
         }
     }
+}
+
+/// Whether a joiner is the own device of somebody who is in the group: a leaf and its user's key
+/// vouch for it. The commit's rules check it again, with all else.
+pub(crate) fn is_own_device(
+    shared: &HubShared,
+    state: &GroupState,
+    who: &Who,
+    commit: &[u8],
+) -> bool {
+    let Who::Joiner { signature_key } = who else {
+        return false;
+    };
+    let Some(aad) = authenticated_data(commit).and_then(|d| parse_commit_aad(d.as_slice()).ok())
+    else {
+        return false;
+    };
+    let context = ProofContext {
+        hub_domain: &shared.config.domain,
+        group_id: state.head().group_id,
+        generation: state.head().generation,
+    };
+    aad.proofs.iter().next().is_some_and(|proof| {
+        let operation = LeafOperation::ExternalJoin;
+        let members = &state.mls.members;
+        is_vouched_for(&context, members, operation, proof, signature_key)
+    })
 }
 
 /// Who signs must be in the current epoch.

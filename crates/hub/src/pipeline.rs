@@ -70,10 +70,13 @@ fn run(
         RequestBody::Commit(request) => {
             let state = open_group(shared, records, &request.access)?;
             let who = authenticate::signer(shared, &admitted, &state)?;
-            if matches!(who, Who::Joiner { .. }) {
-                pay::join(shared, records, env, &mut admitted, &state)?;
+            // Who brings an own device has its standing already.
+            if !authenticate::is_own_device(shared, &state, &who, request.commit.as_slice()) {
+                if matches!(who, Who::Joiner { .. }) {
+                    pay::join(shared, records, env, &mut admitted, &state)?;
+                }
+                limit::handshake(env, &admitted, &state, &who)?;
             }
-            limit::handshake(env, &admitted, &state, &who)?;
             apply::commit::commit(shared, records, env, &admitted, state, who, request)
         }
         RequestBody::Proposals(request) => {

@@ -68,7 +68,31 @@ pub fn verify_leaf_proof(
     if sibling.user_auth_key != new_leaf.user_auth_key {
         return Err(refuse(CredentialRule::UserKey));
     }
-    let content = leaf_proof_tbs(context, operation, &new_leaf.signature_key);
+    verify_vouchers(context, sibling, operation, proof, &new_leaf.signature_key)
+}
+
+/// Whether a leaf and its user vouch for a key that is to become a leaf: what can be told of a
+/// proof before the commit is taken apart.
+pub fn is_vouched_for(
+    context: &ProofContext<'_>,
+    members: &Members,
+    operation: LeafOperation,
+    proof: &LeafProof,
+    leaf_key: &SignatureKey,
+) -> bool {
+    members.get(proof.sibling_leaf).is_some_and(|sibling| {
+        verify_vouchers(context, &sibling.credential, operation, proof, leaf_key).is_ok()
+    })
+}
+
+fn verify_vouchers(
+    context: &ProofContext<'_>,
+    sibling: &PseudonymousCredential,
+    operation: LeafOperation,
+    proof: &LeafProof,
+    leaf_key: &SignatureKey,
+) -> Result<(), Reject> {
+    let content = leaf_proof_tbs(context, operation, leaf_key);
     let signatures = [
         (&sibling.user_auth_key, &proof.user_signature),
         (&sibling.signature_key, &proof.sibling_signature),

@@ -38,7 +38,8 @@ mod repeats;
 mod rows;
 
 pub use aad::{
-    LEAF_PROOF_LABEL, ProofContext, leaf_proof_tbs, parse_commit_aad, verify_leaf_proof,
+    LEAF_PROOF_LABEL, ProofContext, is_vouched_for, leaf_proof_tbs, parse_commit_aad,
+    verify_leaf_proof,
 };
 pub use capabilities::{
     CIPHERSUITE, capabilities, check_group_context, group_context_extensions, required_capabilities,

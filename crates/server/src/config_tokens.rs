@@ -6,7 +6,7 @@ use crate::config::{ConfigError, within};
 use crate::settings::{PublicQuota, TokenSettings, free_prices, small_prices};
 use serde::Deserialize;
 use sordino_tokens::{Operation, Price, PriceList, TokenClass};
-use sordino_wire::limits::{MAX_TOKEN_BATCH_RISTRETTO255, MAX_TOKENS_PER_REQUEST, TOKEN_GRACE_S};
+use sordino_wire::limits::{MAX_TOKEN_BATCH_RISTRETTO255, MAX_TOKENS_PER_REQUEST};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -170,7 +170,8 @@ impl TokenSettings {
         )?;
         if let Some(epoch_s) = self.epoch_s {
             // Window keys reach 90 days ahead, and a key is made an epoch before its own.
-            within("tokens.epoch_hours", epoch_s, TOKEN_GRACE_S..=30 * 86_400)?;
+            // Clients draw with no key of less than a day (design page 4).
+            within("tokens.epoch_hours", epoch_s / 3_600, 24..=720)?;
         }
         if let Some(public) = self.public {
             let per_network = u64::from(public.tokens_per_network_per_hour);

@@ -56,6 +56,10 @@ pub use invitations::{InvitationError, MAX_INVITATION_DAYS, MAX_INVITATIONS, inv
 #[doc(hidden)]
 pub use keys::holds_operator_key;
 pub use maintenance::MaintenanceReport;
+#[cfg(feature = "simulation")]
+pub use random::simulated::Seeds;
+#[cfg(feature = "simulation")]
+pub use server::in_process::{HttpAnswer, InProcess};
 pub use server::{Ended, Running, Server};
 pub use settings::{
     ClientAddress, DEV_DATA_DIR, DEV_LISTEN, DomainChoice, KeyPlace, Limits, PublicQuota,

@@ -342,5 +342,7 @@ async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartErr
     })
 }
 
+#[cfg(feature = "simulation")]
+pub(crate) mod in_process;
 #[cfg(test)]
 mod tests;

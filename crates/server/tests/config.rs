@@ -145,7 +145,7 @@ fn values_out_of_range_are_refused() {
         ("limits", "ipv6_prefix_bits", "65"),
         ("tokens", "write_per_week", "0"),
         ("tokens", "contact_per_week", "513"),
-        ("tokens", "epoch_hours", "1"),
+        ("tokens", "epoch_hours", "23"),
         ("tokens", "epoch_hours", "721"),
         ("tokens", "public_per_hour", "1000001"),
     ] {

@@ -16,6 +16,7 @@ mod accounts;
 mod burglar;
 mod database;
 mod disk;
+mod ended;
 mod idle;
 mod link;
 mod logs;

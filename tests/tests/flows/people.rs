@@ -65,7 +65,7 @@ fn uri(domain: &Domain, kind: char, name: &str) -> IdentifierUri {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_in_anothers_name_is_never_shown() {
-    let mut world = World::start().await;
+    let mut world = World::free().await;
     let alice = world.user("alice").await;
     let bob = world.user("bob").await;
     let mut events = bob.events();

@@ -2,6 +2,7 @@
 
 use crate::support::{World, drain, texts};
 use sordino_client::{ClientError, Event, Group, GroupSettings};
+use sordino_server::Budgets;
 use std::collections::BTreeSet;
 
 const COMMITS_EACH: usize = 100;
@@ -43,7 +44,7 @@ fn winners(events: &[Event]) -> Vec<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_hundred_racing_commits_each_epoch_has_one_winner() {
-    let mut world = World::start().await;
+    let mut world = World::start_as(|config| config.budgets = Budgets::unlimited()).await;
     let party = world
         .party(&["alice", "bob"], GroupSettings::closed())
         .await;

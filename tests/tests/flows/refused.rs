@@ -223,7 +223,7 @@ async fn a_device_is_not_grafted_by_external_commit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_is_not_grafted_by_its_users_add() {
-    let mut world = World::start().await;
+    let mut world = World::free().await;
     let party = trio(&world).await;
     let mut before = Before::of(&world, &party).await;
     let config = world.client_config("second");

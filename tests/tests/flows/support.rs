@@ -6,6 +6,7 @@ use sordino_client::{
 };
 use sordino_server::{
     Clock as _, DomainChoice, Running, Server, ServerConfig, StartError, TestClock, TokenSettings,
+    free_prices,
 };
 use sordino_wire::{Domain, GroupAccess, Secret32};
 use std::net::SocketAddr;
@@ -29,6 +30,16 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_as(|_| ()).await
+    }
+
+    /// A world in which nothing costs anything: for those who have no account that draws tokens.
+    pub async fn free() -> Self {
+        Self::start_as(|config| config.tokens.prices = free_prices()).await
+    }
+
+    /// A world with something changed.
+    pub async fn start_as(change: impl FnOnce(&mut ServerConfig)) -> Self {
         // Freshly made KeyPackages must be valid by the wall clock too.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now_s = now.as_secs();
@@ -38,6 +49,7 @@ impl World {
         config.domain = DomainChoice::Named(Domain::new(HUB).unwrap());
         config.clock = Arc::new(hub_clock.clone());
         config.tokens = TokenSettings::default();
+        change(&mut config);
         let hub = Server::start(config.clone()).await.unwrap();
         // From now on always here, so that clients find it again.
         config.listen = hub.local_addr();

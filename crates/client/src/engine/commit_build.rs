@@ -21,7 +21,7 @@ use sordino_rules::{
 use sordino_wire::limits::GENERATION_MAX_DAYS;
 use sordino_wire::{
     COMMIT_AAD_FORMAT, Capability, CommitAad, CommitIntent, GenerationStep, IdentityRule,
-    LeafOperation, LeafProof, List, POLICY_COMPONENT, encode,
+    LeafOperation, LeafProof, List, POLICY_COMPONENT, Reject, encode,
 };
 
 const DAY_S: u64 = 86_400;
@@ -37,6 +37,11 @@ impl LoadedGroup {
         self.require_active()?;
         if self.state.pending.is_some() {
             return Err(ClientError::Mls("another commit is pending"));
+        }
+        let own = self.own_index()?;
+        if self.pending()?.iter().any(|p| p.leaving() == Some(own)) {
+            // Whoever is on the way out can only wait; MLS would refuse it as well.
+            return Err(ClientError::NotAllowed(Reject::BeingRemoved));
         }
         let old_leaf = self.leaf(tools.device)?;
         let rotation = self.next_rotation(plan)?;

@@ -21,9 +21,9 @@ use sordino_crypto::sha256;
 use sordino_rules::{Members, capabilities, check_group_context, check_tree};
 use sordino_wire::limits::{MAX_EPOCH_TOLERANCE, PADDING_FLOOR_BYTES};
 use sordino_wire::{
-    COMMIT_AAD_FORMAT, ClientCredential, CommitAad, CommitIntent, CommitRequest, Delivery,
-    DeliveryEvent, Digest, ExternalCommitInformation, GenerationStep, IdentityEntry, IdentityRule,
-    LeafOperation, LeafProof, List, RequestBody, SignatureKey, encode,
+    COMMIT_AAD_FORMAT, ClientCredential, CommitAad, CommitIntent, CommitRequest, DeliveredCommit,
+    Delivery, DeliveryEvent, Digest, ExternalCommitInformation, GenerationStep, IdentityEntry,
+    IdentityRule, LeafOperation, LeafProof, List, RequestBody, SignatureKey, encode,
 };
 use tls_codec::VLBytes;
 
@@ -372,14 +372,19 @@ impl LoadedGroup {
     }
 
     /// An entry that is read while an external commit is on its way.
-    pub(crate) fn await_external(&mut self, step: &mut Step, delivery: &Delivery) -> Result<Flow> {
+    pub(crate) fn await_external(
+        &mut self,
+        tools: &Tools<'_>,
+        step: &mut Step,
+        delivery: &Delivery,
+    ) -> Result<Flow> {
         let Some(external) = &self.external else {
             return Ok(Flow::On);
         };
         match &delivery.event {
             DeliveryEvent::Commit(commit) => {
                 if sha256(commit.commit.as_slice()) == external.commit_hash {
-                    return self.adopt_external(step);
+                    return self.adopt_external(tools, step, commit);
                 }
                 let epoch = protocol_message(commit.commit.as_slice())
                     .map_or(external.epoch, |message| message.epoch().as_u64());
@@ -401,7 +406,12 @@ impl LoadedGroup {
     }
 
     /// The external commit was delivered: the scratch group is the group.
-    fn adopt_external(&mut self, step: &mut Step) -> Result<Flow> {
+    fn adopt_external(
+        &mut self,
+        tools: &Tools<'_>,
+        step: &mut Step,
+        delivered: &DeliveredCommit,
+    ) -> Result<Flow> {
         let Some(external) = self.external.take() else {
             return Ok(Flow::On);
         };
@@ -422,6 +432,7 @@ impl LoadedGroup {
         if let Some(next) = external.next {
             self.enter_generation(step, next);
         }
+        self.take_reissued(tools, step, delivered)?;
         let group = self.id();
         step.events.push(if resync {
             Event::Recovered {

@@ -90,13 +90,7 @@ impl LoadedGroup {
                 .by_signature_key(&question.question.leaf_key)
                 .is_some()
         });
-        for proposal in delivered.reissued.iter() {
-            let proposal = DeliveredProposal {
-                proposal: proposal.clone(),
-                inbox: None,
-            };
-            self.process_proposal(tools, step, &proposal)?;
-        }
+        self.take_reissued(tools, step, delivered)?;
         let epoch = self.epoch()?;
         step.events.push(Event::Committed {
             group: self.id(),
@@ -108,6 +102,24 @@ impl LoadedGroup {
             || (operation == Operation::Update && delivered.identity_entries.is_empty());
         if !same_roster {
             step.events.push(Event::RosterChanged { group: self.id() });
+        }
+        Ok(())
+    }
+
+    /// The hub's own proposals for the new epoch: whoever does not know them can make no commit
+    /// that the hub takes, and process none that names them.
+    pub(crate) fn take_reissued(
+        &mut self,
+        tools: &Tools<'_>,
+        step: &mut Step,
+        delivered: &DeliveredCommit,
+    ) -> Result<()> {
+        for proposal in delivered.reissued.iter() {
+            let proposal = DeliveredProposal {
+                proposal: proposal.clone(),
+                inbox: None,
+            };
+            self.process_proposal(tools, step, &proposal)?;
         }
         Ok(())
     }

@@ -5,8 +5,9 @@
 use crate::engine::process::{Flow, operation_of};
 use crate::engine::state::{LoadedGroup, Step};
 use crate::engine::tools::Tools;
-use crate::error::{ClientError, Result, mls};
+use crate::error::{ClientError, GroupStatus, Result, mls};
 use openmls::prelude::OpenMlsProvider;
+use sordino_rules::Operation;
 use sordino_wire::{DeliveredCommit, Digest};
 
 impl LoadedGroup {
@@ -49,7 +50,13 @@ impl LoadedGroup {
         }
         let own = self.own_credential()?;
         let by = Some(self.person(&own)?);
-        self.settle(tools, step, operation_of(pending.operation), by, delivered)?;
+        let operation = operation_of(pending.operation);
+        self.settle(tools, step, operation, by, delivered)?;
+        if operation == Operation::Delete {
+            // The hub has dropped the group; no stream will say so to whoever dropped it.
+            self.state.status = GroupStatus::Deleted;
+            return Ok(Flow::Stop);
+        }
         Ok(if moved { Flow::Stop } else { Flow::On })
     }
 

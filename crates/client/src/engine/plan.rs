@@ -6,8 +6,7 @@
 use crate::engine::state::LoadedGroup;
 use crate::error::{ClientError, Result, mls};
 use crate::mls::message;
-use openmls::prelude::{KeyPackage, MlsMessageBodyIn, ProtocolVersion};
-use openmls_rust_crypto::RustCrypto;
+use openmls::prelude::{KeyPackage, MlsMessageBodyIn, OpenMlsCrypto, ProtocolVersion};
 use sordino_crypto::check_identity_link;
 use sordino_rules::check_key_package;
 use sordino_wire::{
@@ -86,7 +85,7 @@ pub(crate) struct Joiner {
 /// Reads and checks one device's part of a key-package set.
 pub(crate) fn check_entry(
     entry: &KeyPackageEntry,
-    crypto: &RustCrypto,
+    crypto: &impl OpenMlsCrypto,
     now_s: u64,
 ) -> Result<Joiner> {
     let MlsMessageBodyIn::KeyPackage(unverified) = message(entry.key_package.as_slice())?.extract()
@@ -111,7 +110,7 @@ impl LoadedGroup {
     pub(crate) fn joiners(
         &self,
         plan: &Plan,
-        crypto: &RustCrypto,
+        crypto: &impl OpenMlsCrypto,
         now_s: u64,
     ) -> Result<Vec<Joiner>> {
         plan.entries()

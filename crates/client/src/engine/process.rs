@@ -109,7 +109,7 @@ impl LoadedGroup {
         }
         self.state.counter = self.state.counter.max(delivery.counter);
         if self.external.is_some() {
-            return self.await_external(step, &delivery);
+            return self.await_external(tools, step, &delivery);
         }
         if self.mls.is_none() {
             return Ok(Flow::Stop);

@@ -150,15 +150,22 @@ pub(crate) fn open_roster(
         let Some(member) = members.get(item.leaf_index) else {
             continue;
         };
-        let opened = wrappers.get(&item.entry.generation).and_then(|wrapper| {
-            open_identity_entry(wrapper, group_id, &member.credential, &item.entry).ok()
-        });
-        match opened {
-            Some(link) => identities.push(IdentityRecord {
+        let of = item.entry.generation;
+        let Some(wrapper) = wrappers.get(&of) else {
+            // Before a break in the chain, entries stay closed, and nobody is to blame for it.
+            if of > generation {
+                evidence.push(Evidence::BadIdentityEntry {
+                    member: resolve(&member.credential, &[])?,
+                });
+            }
+            continue;
+        };
+        match open_identity_entry(wrapper, group_id, &member.credential, &item.entry) {
+            Ok(link) => identities.push(IdentityRecord {
                 credential: credential_hash(&member.credential)?,
                 link,
             }),
-            None => evidence.push(Evidence::BadIdentityEntry {
+            Err(_) => evidence.push(Evidence::BadIdentityEntry {
                 member: resolve(&member.credential, &[])?,
             }),
         }

@@ -277,6 +277,19 @@ impl Core {
         self.change_purse(batch, |purse| purse.split(|bound| below(&entropy, bound)))
     }
 
+    /// All tokens that this device knows, spent ones among them.
+    #[cfg(feature = "audit")]
+    pub(crate) fn held_tokens(&self) -> Result<Vec<Vec<u8>>> {
+        let batches: Vec<BatchId> = self.purse().batches().map(|(batch, _)| batch).collect();
+        let mut tokens = Vec::new();
+        for batch in batches {
+            let record: Option<BatchRecord> = self.vault.get(&batch_name(&batch))?;
+            let known = record.into_iter().flat_map(|record| record.tokens);
+            tokens.extend(known.map(|token| token.as_slice().to_vec()));
+        }
+        Ok(tokens)
+    }
+
     fn forget_old_tokens(&self) -> Result<()> {
         let now_s = self.now_s();
         let mut batch = Batch::default();

@@ -369,11 +369,7 @@ mod tests {
     /// What may happen to a purse.
     #[derive(Clone, Debug)]
     enum Step {
-        Reserve {
-            tokens: usize,
-            request: u8,
-            scope: u8,
-        },
+        Reserve { tokens: usize, request: u8 },
         Release(u8),
         DropOne(u8, u8),
         Split,
@@ -381,11 +377,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (0usize..4, 0u8..6, 0u8..3).prop_map(|(tokens, request, scope)| Step::Reserve {
-                tokens,
-                request,
-                scope
-            }),
+            (0usize..4, 0u8..6).prop_map(|(tokens, request)| Step::Reserve { tokens, request }),
             (0u8..6).prop_map(Step::Release),
             (0u8..6, 0u8..4).prop_map(|(request, index)| Step::DropOne(request, index)),
             Just(Step::Split),
@@ -401,9 +393,9 @@ mod tests {
             let mut shown_for = std::collections::BTreeMap::new();
             for step in steps {
                 match step {
-                    Step::Reserve { tokens, request, scope } => {
+                    Step::Reserve { tokens, request } => {
                         // A request is about one thing.
-                        let scope = (request + scope * 0) % 3;
+                        let scope = request % 3;
                         let need = need(tokens, request, scope);
                         let random = usize::from(random);
                         if let Ok(tokens) = purse.reserve(&need, 150, |n| random % n) {

@@ -18,8 +18,25 @@ pub(super) fn has_few_proposals(message: &[u8]) -> bool {
     proposals_bytes(message).is_none_or(|bytes| bytes <= MAX_COMMIT_PROPOSALS_BYTES)
 }
 
+/// The authenticated data of a PublicMessage, where it parses as far as that.
+pub(crate) fn authenticated_data(message: &[u8]) -> Option<VLBytes> {
+    let (data, _) = after_sender(message)?;
+    Some(data)
+}
+
 /// The size of a commit's vector of proposals.
 fn proposals_bytes(message: &[u8]) -> Option<usize> {
+    let (_, rest) = after_sender(message)?;
+    let (content, rest) = take::<u8>(rest)?;
+    if content != COMMIT {
+        return None;
+    }
+    let (proposals, _) = take::<VLBytes>(rest)?;
+    Some(proposals.as_slice().len())
+}
+
+/// The authenticated data, and what follows it.
+fn after_sender(message: &[u8]) -> Option<(VLBytes, &[u8])> {
     // ProtocolVersion, WireFormat, group_id, epoch, sender, authenticated_data, content_type.
     let rest = take::<(u16, u16)>(message)?.1;
     let rest = take::<(VLBytes, u64)>(rest)?.1;
@@ -28,12 +45,7 @@ fn proposals_bytes(message: &[u8]) -> Option<usize> {
         MEMBER | EXTERNAL => take::<u32>(rest)?.1,
         _ => rest,
     };
-    let ((_, content), rest) = take::<(VLBytes, u8)>(rest)?;
-    if content != COMMIT {
-        return None;
-    }
-    let (proposals, _) = take::<VLBytes>(rest)?;
-    Some(proposals.as_slice().len())
+    take::<VLBytes>(rest)
 }
 
 fn take<T: DeserializeBytes>(bytes: &[u8]) -> Option<(T, &[u8])> {
@@ -61,6 +73,8 @@ mod tests {
         for sender in [&[1, 0, 0, 0, 9][..], &[2, 0, 0, 0, 0], &[4]] {
             let bytes = commit(sender, COMMIT, 1_000);
             assert_eq!(proposals_bytes(&bytes), Some(1_000));
+            let data = authenticated_data(&bytes).unwrap();
+            assert_eq!(data.as_slice(), [9; 300]);
             for length in 0..bytes.len() - 1_000 {
                 assert_eq!(proposals_bytes(&bytes[..length]), None);
                 assert!(has_few_proposals(&bytes[..length]));

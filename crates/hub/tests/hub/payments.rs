@@ -3,12 +3,13 @@
 use crate::scene::{group_of, group_with, sync_all};
 use crate::support::{Actor, Inbox, Kind, Plan, Way, World, done, policy, rejected};
 use sordino_crypto::{EarKey, sha256};
-use sordino_limiter::{Budgets, Limits, Naming, Rate};
+use sordino_effects::{Limiter as _, Subject};
+use sordino_limiter::{Attempt, Budgets, Limits, Naming, Rate};
 use sordino_wire::limits::{RECEIPT_MEMORY_S, SET_ENTRY_CIPHERTEXT_BYTES};
 use sordino_wire::{
-    Bytes, DeviceTag, Digest, FetchKeyPackages, JoinRule, List, Nonce, PolicySummary,
-    PublishKeyPackages, Reject, RequestBody, ResponseBody, Salt, Secret32, SetEntry, SetTag,
-    TokenClass, TokenPrice, Tokens,
+    Bytes, DeviceTag, Digest, FetchKeyPackages, JoinRule, LeafOperation, List, Nonce,
+    PolicySummary, PublishKeyPackages, Reject, RequestBody, ResponseBody, Salt, Secret32, SetEntry,
+    SetTag, SignatureKey, TokenClass, TokenPrice, Tokens,
 };
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -120,6 +121,48 @@ fn joining_by_a_link_costs_two_and_coming_back_nothing() {
     members[1].resync(&mut world, false);
     sync_all(&mut world, &mut members);
     done(members[1].leave(&mut world));
+}
+
+#[test]
+fn an_own_device_comes_in_for_nothing_and_a_forged_proof_does_not() {
+    let open = PolicySummary {
+        join: JoinRule::Open,
+        ..policy()
+    };
+    let (mut world, mut members) = group_with(928, 2, &open);
+    world.open_till();
+    // No budget is left for outsiders either.
+    let mut budgets = Budgets::default();
+    budgets.joins.requests = Rate::new(1, 1).unwrap();
+    let limits = Arc::new(Limits::new(&budgets, Naming::new([5; 32])));
+    limits_used_up(&world, &limits);
+    world.limits = Some(limits);
+    let ear = EarKey::new(members[1].ear().secret().duplicate());
+    let of_device = |device: &mut Actor, world: &mut World, vouched: &SignatureKey| {
+        let proof = members[1].proof(world, LeafOperation::ExternalJoin, vouched);
+        device.learn(&members[1]);
+        device.external(world, &ear, &Way::NewDevice(proof), false, false)
+    };
+    // For another key, or by half of the signatures: it is somebody who joins by a link.
+    let mut stranger = Actor::new(&mut world, 2, 2);
+    let other = stranger.leaf_key_after(9).public();
+    let external = of_device(&mut stranger, &mut world, &other);
+    let price = asked(&mut world, |w| stranger.try_external(w, external));
+    assert_eq!(price, write(2));
+    let mut device = Actor::new(&mut world, 2, 1);
+    let key = device.leaf_key().public();
+    let external = of_device(&mut device, &mut world, &key);
+    done(device.try_external(&mut world, external));
+    sync_all(&mut world, &mut members);
+}
+
+/// An outsider takes the last of the budget for joins.
+fn limits_used_up(world: &World, limits: &Arc<Limits>) {
+    let attempt = Attempt::new(Arc::clone(limits), None, world.now_s);
+    let group = world.group_id;
+    attempt.take(Subject::Joins(&group), 0).unwrap();
+    let next = Attempt::new(Arc::clone(limits), None, world.now_s);
+    assert!(next.take(Subject::Joins(&group), 0).is_err());
 }
 
 #[test]

@@ -249,8 +249,9 @@ fn builder() -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_TIMEOUT)
-        .max_buf_size(BUFFER_BYTES)
-        .pipeline_flush(true);
+        // No pipeline_flush: with it, answers are copied into a buffer without a bound, which whoever
+        // asks and does not read fills.
+        .max_buf_size(BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -181,7 +181,7 @@ impl Mint {
             })
         });
         let mut header = write_www_authenticate(&offered.collect::<Vec<_>>());
-        if rng.next_u32() % 4 == 0 {
+        if rng.next_u32().is_multiple_of(4) {
             header.push_str(", ");
             header.push_str(&write_reserved_challenge(rng));
         }

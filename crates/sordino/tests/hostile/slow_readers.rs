@@ -37,7 +37,7 @@ fn who_takes_nothing_holds_little() {
     assert_eq!(sent, ENTRIES);
     let request = large.reads()[0].1.clone();
     siege.withstand(group, BASE_KB + ANSWERS_KB, |address| {
-        let readers = sized(40, 1_000);
+        let readers = sized(150, 1_000);
         // One after the other on each connection: the first answers go into the system's buffers.
         let pipelined = sized(2, 4);
         let lasting = Duration::from_secs(sized(4, 60));

@@ -52,6 +52,7 @@ struct State {
     unsynced: Vec<Op>,
     fault: Fault,
     ops: u64,
+    activity: u64,
     syncs: u64,
     gate_closed: bool,
     held: bool,
@@ -73,6 +74,7 @@ impl Disk {
             unsynced: Vec::new(),
             fault,
             ops: 0,
+            activity: 0,
             syncs: 0,
             gate_closed: false,
             held: false,
@@ -120,6 +122,17 @@ impl Disk {
         self.lock().syncs
     }
 
+    /// Writes, syncs and resizes so far, those that failed included. Where it stands still, no byte
+    /// has changed.
+    pub fn activity(&self) -> u64 {
+        self.lock().activity
+    }
+
+    /// All bytes as a reader finds them.
+    pub fn image(&self) -> Vec<u8> {
+        self.lock().live.clone()
+    }
+
     pub fn set_fault(&self, fault: Fault) {
         let mut state = self.lock();
         state.ops = 0;
@@ -147,6 +160,7 @@ impl Disk {
         let mut state = self.lock();
         let n = state.ops;
         state.ops += 1;
+        state.activity += 1;
         let fails = match state.fault {
             Fault::Never => false,
             Fault::From(first) => n >= first,
@@ -218,11 +232,14 @@ impl StorageBackend for Disk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), Error> {
-        // A write that fails may have reached the disk in part.
         let (outcome, mut state) = match self.operation() {
             Ok(state) => (Ok(()), state),
             Err(e) => (Err(e), self.lock()),
         };
+        // A write that fails may have reached the disk in part; once the disk is dead, none does.
+        if outcome.is_err() && matches!(state.fault, Fault::From(first) if state.ops > first + 1) {
+            return outcome;
+        }
         let offset = usize::try_from(offset).unwrap();
         write_sectors(&mut state.live, offset, data, &mut || true);
         state.unsynced.push(Op::Write(offset, data.to_vec()));

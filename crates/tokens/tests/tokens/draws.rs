@@ -189,11 +189,11 @@ fn only_so_many_are_drawn_at_once() {
     };
     for token_type in BATCHED {
         assert_eq!(draw(token_type, 0), Err(DrawRefused::Count));
-        assert_eq!(draw(token_type, 101), Err(DrawRefused::Count));
+        assert_eq!(draw(token_type, 513), Err(DrawRefused::Count));
         assert_eq!(draw(token_type, 1), Ok(1));
     }
     assert_eq!(draw(TokenType::BlindRsa, 2), Err(DrawRefused::Count));
-    assert_eq!(draw(TokenType::VoprfRistretto255, 100), Ok(100));
+    assert_eq!(draw(TokenType::VoprfRistretto255, 512), Ok(512));
 }
 
 #[test]

@@ -84,7 +84,8 @@ fn batches_of_nothing_and_of_too_many_are_refused() {
         let mut body = with_element(&hub, token_type, &[]);
         match bytes {
             0..=0x3f => body.push(bytes as u8),
-            _ => body.extend_from_slice(&(bytes as u16 | 0x4000).to_be_bytes()),
+            0x40..=0x3fff => body.extend_from_slice(&(bytes as u16 | 0x4000).to_be_bytes()),
+            _ => body.extend_from_slice(&(bytes as u32 | 0x8000_0000).to_be_bytes()),
         }
         body.resize(body.len() + bytes, 1);
         body
@@ -105,7 +106,7 @@ fn batches_of_nothing_and_of_too_many_are_refused() {
     );
     let one = with_element(&hub, TokenType::VoprfRistretto255, &[2; 32]);
     let many = one.repeat(limits.ristretto255 + 1);
-    let body = [&(many.len() as u16 | 0x4000).to_be_bytes()[..], &many].concat();
+    let body = [&(many.len() as u32 | 0x8000_0000).to_be_bytes()[..], &many].concat();
     assert_eq!(
         refused(&hub, RequestForm::Generic, &body),
         IssueRefused::TooMany

@@ -1,0 +1,883 @@
+//! Owns one world: its steps, what is looked at after each, and how it ends.
+//!
+//! Invariant: devices do things at the same time, in tasks of one thread; between two steps nobody
+//! is in the middle of anything but copies of requests that are still under way.
+
+use crate::act::{Act, Offer, all_connections, connections, rooms};
+use crate::chance::Chance;
+use crate::clock::{DAY_S, WorldClock};
+use crate::device::Device;
+use crate::figures::Figures;
+use crate::hub::Hub;
+use crate::ledger::short;
+use crate::network::Network;
+use crate::search::Search;
+use crate::shown::{Shown, compare};
+use crate::violation::Violation;
+use sha2::{Digest as _, Sha256};
+use sordino_client::{
+    Client, ClientError, ContactState, Event, Group, GroupStatus, Person, Recovery, raw,
+};
+use sordino_server::Seeds;
+use sordino_wire::{Domain, GroupId, IdentifierUri};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Longer than anything takes, with every attempt of every request lost.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+/// Absences end before the heads of silent streams die, which would begin their numbers anew.
+const MAX_PASSED_S: u64 = 30 * DAY_S;
+/// Rounds in which all must come together.
+const ROUNDS: u32 = 60;
+/// Between two of them, in seconds.
+const ROUND_S: u64 = 20;
+/// So often somebody does something meanwhile.
+const STIR_EVERY: u32 = 4;
+/// So often a day passes.
+const DAY_EVERY: u32 = 20;
+
+/// Which world is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Decides everything.
+    pub seed: u64,
+    /// How long it lasts.
+    pub steps: u64,
+    /// Whether each step is printed.
+    pub verbose: bool,
+}
+
+/// What a world came to, as far as it must be the same each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// SHA-256 of everything that happened, step by step.
+    pub digest: [u8; 32],
+}
+
+/// A rule was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// In which world.
+    pub plan: Plan,
+    /// After which step; none: before the first or at the end.
+    pub step: Option<u64>,
+    /// Which rule.
+    pub violation: Violation,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { seed, steps, .. } = self.plan;
+        match self.step {
+            Some(step) => writeln!(f, "seed {seed}, step {step}: {}", self.violation)?,
+            None => writeln!(f, "seed {seed}: {}", self.violation)?,
+        }
+        write!(
+            f,
+            "repeat it: cargo run --release -p sordino-world -- --seed {seed} --steps {steps} --verbose"
+        )
+    }
+}
+
+/// Plays a world to its end.
+///
+/// # Errors
+/// When a rule is broken.
+pub fn play(plan: Plan) -> Result<(Figures, History), Failure> {
+    let fails = |step| {
+        move |violation| Failure {
+            plan,
+            step,
+            violation,
+        }
+    };
+    let seeds = Seeds::new(plan.seed);
+    seeds.install();
+    let of_threads = seeds.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .on_thread_start(move || of_threads.install())
+        .build();
+    let runtime =
+        runtime.map_err(|e| fails(None)(Violation::DoesNotStart { why: e.to_string() }))?;
+    runtime.block_on(async {
+        let mut world = World::begin(plan).await.map_err(fails(None))?;
+        for step in 0..plan.steps {
+            world.step(step).await.map_err(fails(Some(step)))?;
+        }
+        world.end().await.map_err(fails(None))?;
+        Ok(world.sum_up())
+    })
+}
+
+struct World {
+    plan: Plan,
+    chance: Chance,
+    clock: WorldClock,
+    network: Arc<Network>,
+    devices: Vec<Device>,
+    search: Search,
+    figures: Figures,
+    history: Sha256,
+    said: u64,
+    /// Of each group and epoch, the secret that all members share.
+    authenticators: BTreeMap<(GroupId, u64), Vec<u8>>,
+    /// Where each device was in each of its groups.
+    epochs: BTreeMap<(usize, GroupId), u64>,
+    /// Devices that may have missed messages of a group.
+    excused: BTreeSet<(usize, GroupId)>,
+    /// Devices that asked to leave a group.
+    leaving: BTreeSet<(usize, GroupId)>,
+    /// Messages that a device was told the hub has.
+    accepted: Vec<(usize, GroupId, String)>,
+    // Last: the folder goes when all else has.
+    _folder: tempfile::TempDir,
+}
+
+/// Where one device is in one group.
+struct Seat {
+    device: usize,
+    user: IdentifierUri,
+    active: bool,
+    busy: bool,
+    leaving: bool,
+    leaf: Option<IdentifierUri>,
+    position: Option<(u64, Vec<u8>)>,
+    members: Vec<Person>,
+}
+
+/// Whether all who are in a group are together, and if not, how.
+fn table(seats: &[Seat], hubs: Option<u64>) -> Option<String> {
+    // Where all have asked to leave, nobody is left to commit it.
+    if seats.iter().all(|seat| seat.leaving) {
+        return None;
+    }
+    let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
+    let first = active.first();
+    for seat in seats.iter().filter(|seat| !seat.active) {
+        // Whoever was removed while it could read nothing may never learn of it.
+        let among = first.is_none_or(|first| first.holds(seat));
+        if among {
+            return Some(format!("device {} does not come back", seat.device));
+        }
+    }
+    let first = first?;
+    for seat in &active {
+        let device = seat.device;
+        if seat.busy && !seat.leaving {
+            return Some(format!("device {device} is busy"));
+        }
+        if seat.position.as_ref().map(|(epoch, _)| *epoch) != hubs {
+            return Some(format!("device {device} is not in the hub's epoch"));
+        }
+        if seat.position != first.position || seat.members.len() != first.members.len() {
+            return Some(format!("device {device} differs"));
+        }
+        if !first.holds(seat) {
+            return Some(format!("device {device} is not among the members"));
+        }
+    }
+    let absent = first.members.iter().find(|member| {
+        let user = member.identity.as_ref().map(|identity| &identity.user);
+        user.is_some_and(|user| seats.iter().all(|seat| seat.user != *user))
+    });
+    absent.map(|_| "a member does not come in".to_owned())
+}
+
+impl Seat {
+    /// Whether another one is among the members, as this device sees them.
+    fn holds(&self, other: &Self) -> bool {
+        let mut leaves = self.members.iter().map(|member| &member.client_pseudonym);
+        other
+            .leaf
+            .as_ref()
+            .is_some_and(|leaf| leaves.any(|member| member == leaf))
+    }
+}
+
+/// One device's part of a step.
+struct Part {
+    device: usize,
+    name: &'static str,
+    group: Option<GroupId>,
+    sends: Option<String>,
+    task: JoinHandle<Option<Result<(), ClientError>>>,
+}
+
+impl World {
+    async fn begin(plan: Plan) -> Result<Self, Violation> {
+        let cannot = |why: String| Violation::DoesNotStart { why };
+        let folder = tempfile::tempdir().map_err(|e| cannot(e.to_string()))?;
+        let domain = Domain::new("hub.example").map_err(|_| cannot("domain".into()))?;
+        let clock = WorldClock::begin();
+        let mut chance = Chance::new(plan.seed, "world");
+        let most = u64::try_from(Device::most()).unwrap_or(0);
+        let count = usize::try_from(chance.between(3, most.min(5))).unwrap_or(3);
+        let hub = Hub::start(
+            folder.path(),
+            &domain,
+            &clock,
+            Chance::new(plan.seed, "hub"),
+        )?;
+        let network = Network::new(hub, Chance::new(plan.seed, "network"), count);
+        let devices = (0..count).map(|index| {
+            let chance = Chance::new(plan.seed, &format!("device {index}"));
+            Device::new(index, &network, &clock, &domain, chance)
+        });
+        let devices = devices.collect();
+        let mut world = Self {
+            plan,
+            chance,
+            clock,
+            devices,
+            network,
+            search: Search::default(),
+            figures: Figures {
+                seeds: 1,
+                ..Figures::default()
+            },
+            history: Sha256::new(),
+            said: 0,
+            authenticators: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            excused: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            accepted: Vec::new(),
+            _folder: folder,
+        };
+        world.meet().await?;
+        world.check().await?;
+        world.network.set_faulty(true);
+        world.network.hub().faulty = true;
+        Ok(world)
+    }
+
+    /// Everybody registers and knows most of the others.
+    async fn meet(&mut self) -> Result<(), Violation> {
+        for device in &mut self.devices {
+            let (index, name) = (device.index, device.name);
+            let registered = device.register().await;
+            registered.map_err(unexplained(index, "register"))?;
+            self.search.add("name", name.as_bytes());
+        }
+        for asker in 0..self.devices.len() {
+            for asked in 0..asker {
+                if asker.abs_diff(asked) == 1 || self.chance.one_in(2) {
+                    self.connect(asker, asked).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn connect(&mut self, asker: usize, asked: usize) -> Result<(), Violation> {
+        let error = unexplained(asker, "connect");
+        let (Some(from), Some(to)) = (self.devices.get(asker), self.devices.get(asked)) else {
+            return Ok(());
+        };
+        let (Some(asking), Some(being_asked)) = (from.client.clone(), to.client.clone()) else {
+            return Ok(());
+        };
+        let handle = to.handle().map_err(&error)?;
+        asking.connect(&handle).await.map_err(&error)?;
+        being_asked.sync_once().await.map_err(&error)?;
+        let user = asking.credential().user;
+        let requests = being_asked.connection_requests().await.map_err(&error)?;
+        if let Some(request) = requests.iter().find(|request| request.from == user) {
+            being_asked.accept(request.id).await.map_err(&error)?;
+        }
+        for _ in 0..3 {
+            being_asked.sync_once().await.map_err(&error)?;
+            asking.sync_once().await.map_err(&error)?;
+        }
+        let contact = asking.contact(&being_asked.credential().user).await;
+        if contact.map_err(&error)?.state != ContactState::Connected {
+            return Err(error(ClientError::NotConnected));
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, number: u64) -> Result<(), Violation> {
+        self.figures.steps = self.figures.steps.saturating_add(1);
+        self.surroundings()?;
+        let parts = self.set_out().await;
+        for part in parts {
+            self.await_part(number, part).await?;
+        }
+        self.check().await
+    }
+
+    /// What happens to everybody: absences, partitions, the hub's power.
+    fn surroundings(&mut self) -> Result<(), Violation> {
+        if self.chance.per_mille(80) {
+            self.clock.jump(self.chance.between(60, 4 * 3_600));
+            self.figures.faults.add("clock jumps");
+        }
+        if self.chance.per_mille(30) && self.clock.passed_s() < MAX_PASSED_S {
+            self.network.hub().audit()?;
+            self.clock.jump(self.chance.between(1, 9) * DAY_S);
+            self.figures.faults.add("absences of days");
+            self.network.hub().upkeep()?;
+        }
+        for device in 0..self.devices.len() {
+            match self.chance.below(100) {
+                0..2 => self.network.cut_off(device, true),
+                2..40 => self.network.cut_off(device, false),
+                _ => {}
+            }
+        }
+        if self.chance.per_mille(30) {
+            self.network.hub().crash()?;
+        }
+        if self.chance.per_mille(200) {
+            self.network.hub().upkeep()?;
+        }
+        Ok(())
+    }
+
+    /// Some devices begin to do something.
+    async fn set_out(&mut self) -> Vec<Part> {
+        let mut free: Vec<usize> = (0..self.devices.len()).collect();
+        let mut parts = Vec::new();
+        for _ in 0..self.chance.between(1, 3) {
+            let Some(device) = self.chance.pick(&free).copied() else {
+                break;
+            };
+            free.retain(|other| *other != device);
+            let Some(client) = self.devices.get(device).and_then(|d| d.client.clone()) else {
+                continue;
+            };
+            let others: Vec<IdentifierUri> = self
+                .clients()
+                .filter(|(index, _)| *index != device)
+                .map(|(_, client)| client.credential().user)
+                .collect();
+            let offer = self.offer(device).await;
+            self.said = self.said.saturating_add(1);
+            let text = format!("word {} of device {device}, spoken softly", self.said);
+            let act = Act::choose(&client, &others, offer, text, &mut self.chance).await;
+            let name = act.name();
+            self.figures.operations.add(name);
+            let group = act.group();
+            let sends = match &act {
+                Act::Send(_, text) => {
+                    self.search.add("message", text.as_bytes());
+                    Some(text.clone())
+                }
+                Act::Leave(group) => {
+                    self.leaving.insert((device, group.id()));
+                    None
+                }
+                _ => None,
+            };
+            if self.chance.per_mille(40)
+                && let Some(device) = self.devices.get_mut(device)
+            {
+                device.arm_vault();
+            }
+            let crash_after = match self.chance.per_mille(60) {
+                true => Duration::from_millis(self.chance.below(4_000)),
+                false => LONGEST,
+            };
+            let task = tokio::spawn(async move {
+                tokio::time::timeout(crash_after, act.run(client))
+                    .await
+                    .ok()
+            });
+            parts.push(Part {
+                device,
+                name,
+                group,
+                sends,
+                task,
+            });
+        }
+        parts
+    }
+
+    /// A link to a room of somebody else's.
+    async fn offer(&mut self, to: usize) -> Option<Offer> {
+        let givers: Vec<Client> = self
+            .clients()
+            .filter(|(index, _)| *index != to)
+            .map(|(_, client)| client)
+            .collect();
+        let giver = self.chance.pick(&givers)?;
+        let rooms = rooms(giver, true).await;
+        let room = self.chance.pick(&rooms)?;
+        let link = room.invite_link().await.ok()?;
+        Some(Offer { link })
+    }
+
+    async fn await_part(&mut self, number: u64, part: Part) -> Result<(), Violation> {
+        let Part {
+            device,
+            name,
+            group,
+            sends,
+            task,
+        } = part;
+        let ended = task.await.map_err(|error| Violation::Unexplained {
+            device,
+            operation: name,
+            error: error.to_string(),
+        })?;
+        self.clock.follow();
+        let Some(of_device) = self.devices.get_mut(device) else {
+            return Ok(());
+        };
+        let dead = of_device.vault_failed();
+        let told = of_device.told();
+        let outcome = match &ended {
+            None => "interrupted",
+            Some(Ok(())) => "done",
+            Some(Err(error)) => kind_of(error),
+        };
+        self.figures.outcomes.add(outcome);
+        self.remember(number, &format!("{device} {name}: {outcome}"));
+        if self.plan.verbose {
+            let group = group.map(short).unwrap_or_default();
+            println!("{number}: {device} {name} {group}: {ended:?}");
+        }
+        if let (Some(Ok(())), Some(group), Some(text)) = (&ended, group, sends) {
+            self.accepted.push((device, group, text));
+        }
+        self.heard(device, told)?;
+        match ended {
+            Some(Err(error)) if !dead && !is_explained(&error) => {
+                return Err(unexplained(device, name)(error));
+            }
+            _ => {}
+        }
+        if dead || ended.is_none() {
+            let kind = if dead {
+                "vault failures"
+            } else {
+                "device crashes"
+            };
+            self.figures.faults.add(kind);
+            if let Some(of_device) = self.devices.get_mut(device) {
+                of_device.crash().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, number: u64, what: &str) {
+        let passed_s = self.clock.passed_s();
+        let line = format!("{number} {passed_s} {what}\n");
+        self.history.update(line.as_bytes());
+    }
+
+    /// What an application was told.
+    fn heard(&mut self, device: usize, told: Vec<Event>) -> Result<(), Violation> {
+        for event in told {
+            if self.plan.verbose {
+                println!("    {device} hears {}", event_name(&event));
+                if let Event::Evidence { .. } = &event {
+                    println!("    {event:?}");
+                }
+            }
+            match &event {
+                Event::Removed { group } => {
+                    self.excused.insert((device, *group));
+                    self.leaving.remove(&(device, *group));
+                }
+                Event::Gap { group }
+                | Event::Recovered {
+                    group,
+                    how: Recovery::Resynced,
+                } => {
+                    self.excused.insert((device, *group));
+                }
+                Event::Undecryptable { group } => {
+                    self.figures.checks.add("undecryptable messages");
+                    self.excused.insert((device, *group));
+                }
+                Event::Joined { group } if self.epochs.contains_key(&(device, *group)) => {
+                    self.excused.insert((device, *group));
+                }
+                Event::RolledBack { .. }
+                | Event::Halted { .. }
+                | Event::Evidence { .. }
+                | Event::IdentityConflict { .. }
+                | Event::ConnectionIntruder { .. }
+                | Event::DeviceRemoved => {
+                    return Err(Violation::Alarm {
+                        device,
+                        event: format!("{event:?}"),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn clients(&self) -> impl Iterator<Item = (usize, Client)> + '_ {
+        let on = self.devices.iter();
+        on.filter_map(|device| Some((device.index, device.client.clone()?)))
+    }
+
+    /// What must hold whenever nobody is in the middle of anything.
+    async fn check(&mut self) -> Result<(), Violation> {
+        self.network.hub().audit()?;
+        let clients: Vec<(usize, Client)> = self.clients().collect();
+        for (device, client) in clients {
+            for trace in raw::traces(&client).await.unwrap_or_default() {
+                self.search.add(trace.kind, &trace.bytes);
+            }
+            let mut groups = rooms(&client, true).await;
+            groups.extend(connections(&client).await);
+            for group in groups {
+                self.check_member(device, &group).await?;
+            }
+        }
+        let image = self.network.hub().image();
+        self.search.check(&image)?;
+        self.remember_hub();
+        Ok(())
+    }
+
+    fn remember_hub(&mut self) {
+        let hub = self.network.hub();
+        let (commits, messages) = hub.ledger.acknowledged();
+        let line = format!(
+            "{} {} {} {commits} {messages}\n",
+            hub.requests, hub.refused, hub.ledger.entries
+        );
+        drop(hub);
+        if self.plan.verbose {
+            print!("    hub {line}");
+        }
+        self.history.update(line.as_bytes());
+    }
+
+    /// One device in one of its groups.
+    async fn check_member(&mut self, device: usize, group: &Group) -> Result<(), Violation> {
+        let id = group.id();
+        let (Ok(epoch), Ok(authenticator)) =
+            (group.epoch().await, group.epoch_authenticator().await)
+        else {
+            return Ok(());
+        };
+        self.figures.checks.add("members compared");
+        let first = self
+            .authenticators
+            .entry((id, epoch))
+            .or_insert_with(|| authenticator.clone());
+        if *first != authenticator {
+            let group = short(id);
+            return Err(Violation::Separated { group, epoch });
+        }
+        let hubs = self.network.hub().ledger.epoch(id);
+        if hubs.is_some_and(|hubs| epoch > hubs) {
+            return Err(Violation::AheadOfTheHub {
+                group: short(id),
+                device,
+                epoch,
+            });
+        }
+        let before = self.epochs.insert((device, id), epoch).unwrap_or(0);
+        if epoch < before {
+            return Err(Violation::DeviceWentBack {
+                group: short(id),
+                device,
+                from: before,
+                to: epoch,
+            });
+        }
+        Ok(())
+    }
+
+    /// The faults stop, and all come together.
+    async fn end(&mut self) -> Result<(), Violation> {
+        self.network.set_faulty(false);
+        {
+            let mut hub = self.network.hub();
+            hub.faulty = false;
+            hub.audit()?;
+            hub.crash()?;
+        }
+        self.gather().await?;
+        let last_words = self.last_words().await?;
+        self.gather().await?;
+        self.check().await?;
+        self.compare_shown(&last_words).await
+    }
+
+    /// Rounds until nobody is apart from the others.
+    async fn gather(&mut self) -> Result<(), Violation> {
+        let mut apart = None;
+        for round in 1..=ROUNDS {
+            self.clock.jump(ROUND_S);
+            if round.is_multiple_of(STIR_EVERY) {
+                self.stir().await;
+            }
+            if round.is_multiple_of(DAY_EVERY) {
+                // What was asked and not answered is asked again the day after.
+                self.clock.jump(DAY_S);
+            }
+            let clients: Vec<(usize, Client)> = self.clients().collect();
+            for (device, client) in clients {
+                // In trouble, a round may fail; the next one goes on.
+                let outcome = client.sync_once().await;
+                if self.plan.verbose
+                    && let Err(error) = &outcome
+                {
+                    println!("    round {round}: {device}: {error}");
+                }
+                let told = self.devices.get_mut(device).map(Device::told);
+                self.heard(device, told.unwrap_or_default())?;
+            }
+            self.network.hub().audit()?;
+            apart = self.apart().await;
+            if apart.is_none() {
+                let rounds = u64::from(round);
+                self.figures
+                    .checks
+                    .add_many("rounds to come together", rounds);
+                return Ok(());
+            }
+        }
+        match apart {
+            Some((group, how)) => Err(Violation::NotConverged {
+                group: short(group),
+                how,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A member of each room does something: the hub hands questions on when a member opens the
+    /// state, and opens nothing by itself.
+    async fn stir(&mut self) {
+        let mut stirred = BTreeSet::new();
+        let clients: Vec<(usize, Client)> = self.clients().collect();
+        for (device, client) in clients {
+            let mut groups = rooms(&client, true).await;
+            groups.extend(connections(&client).await);
+            for group in groups {
+                let id = group.id();
+                if self.leaving.contains(&(device, id)) || stirred.contains(&id) {
+                    continue;
+                }
+                let outcome = group.update().await;
+                if self.plan.verbose {
+                    println!("    stir {} {device}: {outcome:?}", short(id));
+                }
+                if outcome.is_ok() {
+                    stirred.insert(id);
+                }
+            }
+        }
+    }
+
+    /// A group whose members are not together, and how.
+    async fn apart(&self) -> Option<(GroupId, String)> {
+        let mut seats: BTreeMap<GroupId, Vec<Seat>> = BTreeMap::new();
+        for (device, client) in self.clients() {
+            for (id, seat) in self.seats(device, &client).await {
+                seats.entry(id).or_default().push(seat);
+            }
+        }
+        let hubs = |id| self.network.hub().ledger.epoch(id);
+        seats
+            .into_iter()
+            .find_map(|(id, seats)| table(&seats, hubs(id)).map(|how| (id, how)))
+    }
+
+    /// Where a device is in each of its groups.
+    async fn seats(&self, device: usize, client: &Client) -> Vec<(GroupId, Seat)> {
+        let mut groups = client.groups();
+        groups.extend(all_connections(client).await);
+        let mut seats = Vec::new();
+        for group in groups {
+            let Ok(status @ (GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)) =
+                group.status().await
+            else {
+                continue;
+            };
+            let own = group.own().await;
+            let position = match (group.epoch().await, group.epoch_authenticator().await) {
+                (Ok(epoch), Ok(authenticator)) => Some((epoch, authenticator)),
+                _ => None,
+            };
+            let seat = Seat {
+                device,
+                user: client.credential().user,
+                active: status == GroupStatus::Active,
+                busy: group.is_busy().await.unwrap_or(true),
+                leaving: self.leaving.contains(&(device, group.id())),
+                leaf: own.ok().map(|own| own.client_pseudonym),
+                position,
+                members: group.members().await.unwrap_or_default(),
+            };
+            seats.push((group.id(), seat));
+        }
+        seats
+    }
+
+    /// Everybody says something in every room; all must hear it.
+    async fn last_words(&mut self) -> Result<Vec<(GroupId, String)>, Violation> {
+        let mut words = Vec::new();
+        let clients: Vec<(usize, Client)> = self.clients().collect();
+        for (device, client) in clients {
+            for room in rooms(&client, true).await {
+                let active = matches!(room.status().await, Ok(GroupStatus::Active));
+                if !active || self.is_abandoned(room.id()).await {
+                    continue;
+                }
+                let text = format!("the last word of device {device}");
+                let sent = room.send(text.as_bytes()).await;
+                sent.map_err(unexplained(device, "last word"))?;
+                self.accepted.push((device, room.id(), text.clone()));
+                words.push((room.id(), text));
+            }
+        }
+        Ok(words)
+    }
+
+    /// Whether all who are in a group have asked to leave it.
+    async fn is_abandoned(&self, id: GroupId) -> bool {
+        for (device, client) in self.clients() {
+            let Ok(group) = client.group(id).await else {
+                continue;
+            };
+            let inside = matches!(
+                group.status().await,
+                Ok(GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)
+            );
+            if inside && !self.leaving.contains(&(device, id)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn compare_shown(&mut self, last_words: &[(GroupId, String)]) -> Result<(), Violation> {
+        let mut shown: BTreeMap<GroupId, Vec<Shown>> = BTreeMap::new();
+        for (device, client) in self.clients() {
+            let mut groups = rooms(&client, true).await;
+            groups.extend(connections(&client).await);
+            for group in groups {
+                if !matches!(group.status().await, Ok(GroupStatus::Active)) {
+                    continue;
+                }
+                let messages = group.messages(0, usize::MAX).await.unwrap_or_default();
+                let texts = messages
+                    .into_iter()
+                    .map(|message| String::from_utf8_lossy(&message.content).into_owned());
+                shown.entry(group.id()).or_default().push(Shown {
+                    device,
+                    texts: texts.collect(),
+                    excused: self.excused.contains(&(device, group.id())),
+                });
+            }
+        }
+        let mut compared = 0;
+        for (id, shown) in &shown {
+            compare(&short(*id), shown)?;
+            for one in shown {
+                let must = self.accepted.iter().filter(|(device, group, _)| {
+                    *device == one.device && group == id && !one.excused
+                });
+                let must = must.map(|(_, _, text)| text);
+                let last = last_words.iter().filter(|(group, _)| group == id);
+                for text in must.chain(last.map(|(_, text)| text)) {
+                    compared += 1;
+                    if !one.texts.contains(text) {
+                        return Err(Violation::NotShown {
+                            group: short(*id),
+                            device: one.device,
+                            text: text.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        self.figures
+            .checks
+            .add_many("messages that must be shown", compared);
+        Ok(())
+    }
+
+    fn sum_up(mut self) -> (Figures, History) {
+        let hub = self.network.hub();
+        let (commits, messages) = hub.ledger.acknowledged();
+        let checks = &mut self.figures.checks;
+        checks.add_many("requests", hub.requests);
+        checks.add_many("refused", hub.refused);
+        checks.add_many("tokens spent", hub.till.spent());
+        checks.add_many("commits", commits);
+        checks.add_many("messages", messages);
+        checks.add_many("entries", hub.ledger.entries);
+        checks.add_many("things not stored in clear", self.search.things());
+        let faults = Figures {
+            faults: hub.faults.clone(),
+            ..Figures::default()
+        };
+        drop(hub);
+        self.figures.merge(&faults);
+        let faults = Figures {
+            faults: self.network.counts(),
+            ..Figures::default()
+        };
+        self.figures.merge(&faults);
+        let digest = self.history.clone().finalize().into();
+        (self.figures, History { digest })
+    }
+}
+
+fn unexplained(device: usize, operation: &'static str) -> impl Fn(ClientError) -> Violation {
+    move |error| Violation::Unexplained {
+        device,
+        operation,
+        error: format!("{error:?}"),
+    }
+}
+
+/// Errors that faults, races and the users' own choices bring about.
+fn is_explained(error: &ClientError) -> bool {
+    !matches!(
+        error,
+        ClientError::BadAnswer
+            | ClientError::BadHandover
+            | ClientError::OtherHub
+            | ClientError::Crypto(_)
+            | ClientError::Vault(_)
+            | ClientError::OutOfBounds
+            | ClientError::Mls(_)
+            | ClientError::IdentityMismatch
+    )
+}
+
+fn kind_of(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Unreachable => "unreachable",
+        ClientError::Refused(_) => "refused",
+        ClientError::NotAllowed(_) => "not allowed",
+        ClientError::Contended => "contended",
+        ClientError::NotInGroup => "not in the group",
+        ClientError::Inactive(_) => "inactive",
+        ClientError::SecretUnknown => "secret unknown",
+        ClientError::NoInvite => "no invite",
+        ClientError::NoSuchMember => "no such member",
+        ClientError::AlreadyMember => "already a member",
+        ClientError::NotConnected => "not connected",
+        ClientError::PoolEmpty => "pool empty",
+        ClientError::UnusableKeyPackages => "unusable key packages",
+        ClientError::Vault(_) => "vault",
+        _ => "other errors",
+    }
+}
+
+fn event_name(event: &Event) -> String {
+    let text = format!("{event:?}");
+    let end = text.find([' ', '(']).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default().to_owned()
+}
