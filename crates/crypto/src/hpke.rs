@@ -224,6 +224,8 @@ mod tests {
         let mut twice = rng();
         assert_ne!(seal(&mut twice), seal(&mut twice));
         assert_eq!(hpke_generate(&mut rng()), hpke_generate(&mut rng()));
+        let private = |rng: &mut dyn RngCore| hpke_generate(rng).unwrap().0;
+        assert_ne!(private(&mut rng()), private(&mut other));
     }
 
     #[test]

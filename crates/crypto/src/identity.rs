@@ -282,6 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_takes_what_fits_to_the_last_byte() {
+        let device = uri(&format!("mimi://hub.example/d/{}", "a".repeat(100)));
+        let account = SigningKey::from_seed(&[12; 32]);
+        let mut was_full = false;
+        for letters in 1..=200 {
+            let user = uri(&format!("mimi://hub.example/u/{}", "a".repeat(letters)));
+            let asker = make_client_credential(&user, &device, &client_key(), &account).unwrap();
+            let link = make_identity_link(&client_key(), &asker, &credential()).unwrap();
+            let bytes = encode(&link).unwrap().len();
+            let salt = Salt([6; 16]);
+            let sealed = seal_identity_entry(&wrapper(), 2, group_id(), &credential(), &link, salt);
+            assert_eq!(sealed.is_ok(), bytes <= IDENTITY_LINK_BYTES, "{bytes}");
+            if bytes == IDENTITY_LINK_BYTES {
+                let entry = sealed.unwrap();
+                let opened = open_identity_entry(&wrapper(), group_id(), &credential(), &entry);
+                assert_eq!(opened, Ok(link));
+                was_full = true;
+            }
+        }
+        assert!(was_full);
+    }
+
+    #[test]
     fn names_that_do_not_fit_an_entry_are_refused() {
         let long = uri(&format!("mimi://hub.example/u/{}", "a".repeat(200)));
         let account = SigningKey::from_seed(&[12; 32]);

@@ -133,6 +133,7 @@ mod tests {
         assert_eq!(one.deposit_secret(), one.duplicate().deposit_secret());
         let other = LinkSecret::new([2; 16]);
         assert_ne!(one.deposit_secret(), other.deposit_secret());
+        assert!(one == one.duplicate() && one != other);
         assert_eq!(format!("{one:?}"), "LinkSecret(..)");
     }
 }

@@ -232,3 +232,162 @@ impl Reader<'_> {
         Ok(opened)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::activity_of;
+    use crate::{Changes, Hub, HubConfig};
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, PadClass, SigningKey, WindowKeys};
+    use sordino_effects::memory::MemoryStore;
+    use sordino_effects::seal_record;
+    use sordino_wire::{Bytes, Domain, List, PartialGroupInfo, Roster, Secret32, encode};
+    use std::sync::Arc;
+    use tls_codec::{Serialize, Size};
+
+    /// A hub, its store, and the keys of one generation.
+    struct Scene {
+        hub: Hub,
+        store: MemoryStore,
+        ear_key: EarKey,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let outer = OuterKeys::new(
+                OperatorKey::new(Secret32::new([1; 32])),
+                Vec::new(),
+                IndexKey::new(Secret32::new([2; 32])),
+                WindowKeys::new(),
+            );
+            let config = HubConfig::new(Domain::new("hub.example").unwrap());
+            let key = SigningKey::from_seed(&[3; 32]);
+            Self {
+                hub: Hub::new(config, &key, Arc::new(outer)).unwrap(),
+                store: MemoryStore::default(),
+                ear_key: EarKey::new(Secret32::new([4; 32])),
+            }
+        }
+
+        /// Puts a record where it says that it belongs, or elsewhere.
+        fn put(
+            &mut self,
+            space: Space,
+            name: &str,
+            key: &LayerKey,
+            value: &(impl Serialize + Size),
+        ) -> Salt {
+            let outer = &self.hub.shared.outer;
+            let locator = self.ear_key.locator(name).unwrap();
+            let address = address(outer, space, &locator.0).unwrap();
+            let mut rng = ChaCha20Rng::seed_from_u64(5);
+            let value = encode(value).unwrap();
+            let (put, version) =
+                seal_record(outer, &address, key, &value, PadClass::PowerOfTwo, &mut rng).unwrap();
+            let changes = Changes {
+                put: vec![put],
+                ..Changes::default()
+            };
+            self.store.apply(changes).unwrap();
+            Salt(version)
+        }
+
+        fn reader(&self) -> Reader<'_> {
+            Reader {
+                shared: &self.hub.shared,
+                records: &self.store,
+                ear_key: &self.ear_key,
+            }
+        }
+    }
+
+    fn group_info() -> PartialGroupInfo {
+        PartialGroupInfo {
+            extensions: Bytes::new([1; 37]).unwrap(),
+            signature: Bytes::new([2; 64]).unwrap(),
+        }
+    }
+
+    fn tree(format: u16, epoch: u64) -> TreeRecord {
+        TreeRecord {
+            format,
+            epoch,
+            group_info: group_info(),
+            signer: 0,
+            mls: Bytes::new([3; 8]).unwrap(),
+        }
+    }
+
+    fn roster(format: u16, epoch: u64) -> RosterRecord {
+        RosterRecord {
+            format,
+            epoch,
+            roster: Roster {
+                entries: List::default(),
+                wrappers: List::default(),
+            },
+            activity: activity_of(0, 1),
+        }
+    }
+
+    fn delta(format: u16, epoch: u64) -> DeltaRecord {
+        DeltaRecord {
+            format,
+            epoch,
+            group_info: group_info(),
+            signer: 0,
+            day: 1,
+            removed: List::default(),
+            added: List::default(),
+            entries: List::default(),
+            staged: Bytes::new([3; 8]).unwrap(),
+        }
+    }
+
+    /// What `read` says of a record as it must be, of another version than the head names, of
+    /// another format, and of another epoch; and of none.
+    fn check<R>(
+        space: Space,
+        kind: &str,
+        key: impl Fn(&EarKey) -> LayerKey,
+        record: impl Fn(u16, u64) -> R,
+        read: impl Fn(&Reader<'_>, Option<Salt>) -> Result<R, Refusal>,
+    ) where
+        R: Serialize + Size,
+    {
+        let mut scene = Scene::new();
+        let key = key(&scene.ear_key);
+        let name = format!("{kind}/7");
+        let is_fault =
+            |read: Result<R, Refusal>| matches!(read, Err(Refusal::Fault(Fault::Inconsistent)));
+        assert!(is_fault(read(&scene.reader(), None)));
+        let version = scene.put(space, &name, &key, &record(HEAD_FORMAT, 7));
+        assert!(read(&scene.reader(), None).is_ok());
+        assert!(read(&scene.reader(), Some(version)).is_ok());
+        assert!(is_fault(read(&scene.reader(), Some(Salt([0; 16])))));
+        for (format, epoch) in [(HEAD_FORMAT + 1, 7), (HEAD_FORMAT, 8)] {
+            scene.put(space, &name, &key, &record(format, epoch));
+            assert!(is_fault(read(&scene.reader(), None)), "{format} {epoch}");
+        }
+    }
+
+    #[test]
+    fn a_tree_of_another_format_epoch_or_version_is_a_fault() {
+        let key = |ear: &EarKey| LayerKey::from(&ear.tree_key().unwrap());
+        check(Space::Tree, "tree", key, tree, |r, v| r.tree(7, v));
+    }
+
+    #[test]
+    fn a_roster_of_another_format_epoch_or_version_is_a_fault() {
+        let key = |ear: &EarKey| LayerKey::from(&ear.roster_key().unwrap());
+        check(Space::Roster, "roster", key, roster, |r, v| r.roster(7, v));
+    }
+
+    #[test]
+    fn a_delta_of_another_format_epoch_or_version_is_a_fault() {
+        let key = |ear: &EarKey| LayerKey::from(&ear.tree_key().unwrap());
+        check(Space::Delta, "delta", key, delta, |r, v| r.delta(7, v));
+    }
+}

@@ -9,14 +9,8 @@ use sordino_wire::limits::MAX_AUTH_PARAMETERS;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scheme<'a> {
     pub(crate) name: &'a str,
-    /// Names with values as they stand; quoted ones without their quotes.
-    parameters: Vec<(&'a str, Value<'a>)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Value<'a> {
-    text: &'a str,
-    has_escapes: bool,
+    /// Names with values as they stand; quoted ones without their quotes, with their escapes.
+    parameters: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Scheme<'a> {
@@ -25,15 +19,14 @@ impl<'a> Scheme<'a> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value of a parameter that stands there once. `Err` if it stands there twice, or with
-    /// escapes, which no value that is read here needs.
+    /// The value of a parameter that stands there once. `Err` if it stands there twice. Escapes are
+    /// left in it: no value that is read here may have a backslash.
     pub(crate) fn value(&self, name: &str) -> Result<Option<&'a str>, ()> {
-        let same = |(written, _): &&(&str, Value<'a>)| written.eq_ignore_ascii_case(name);
-        let mut values = self.parameters.iter().filter(same).map(|(_, value)| value);
+        let same = |(written, _): &&(&str, &str)| written.eq_ignore_ascii_case(name);
+        let mut values = self.parameters.iter().filter(same).map(|(_, value)| *value);
         match (values.next(), values.next()) {
-            (None, _) => Ok(None),
-            (Some(value), None) if !value.has_escapes => Ok(Some(value.text)),
-            _ => Err(()),
+            (Some(_), Some(_)) => Err(()),
+            (value, _) => Ok(value),
         }
     }
 }
@@ -106,7 +99,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `= value` behind a name; `Some(None)` if the name was a scheme, and nothing is consumed.
-    fn value(&mut self) -> Option<Option<Value<'a>>> {
+    fn value(&mut self) -> Option<Option<&'a str>> {
         let mut ahead = Self(self.0);
         ahead.spaces();
         if !ahead.skip('=') {
@@ -117,31 +110,23 @@ impl<'a> Cursor<'a> {
         let value = if self.skip('"') {
             self.quoted()?
         } else {
-            Value {
-                text: self.run(is_unquoted)?,
-                has_escapes: false,
-            }
+            self.run(is_unquoted)?
         };
         Some(Some(value))
     }
 
     /// The rest of a quoted string.
-    fn quoted(&mut self) -> Option<Value<'a>> {
+    fn quoted(&mut self) -> Option<&'a str> {
         let text = self.0;
-        let mut has_escapes = false;
         let mut chars = text.char_indices();
         while let Some((at, c)) = chars.next() {
             match c {
                 '"' => {
                     let (inside, rest) = text.split_at_checked(at)?;
                     self.0 = rest.strip_prefix('"')?;
-                    return Some(Value {
-                        text: inside,
-                        has_escapes,
-                    });
+                    return Some(inside);
                 }
                 '\\' => {
-                    has_escapes = true;
                     chars.next()?;
                 }
                 c if c.is_control() && c != '\t' => return None,

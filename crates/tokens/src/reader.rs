@@ -131,6 +131,30 @@ mod tests {
     }
 
     #[test]
+    fn a_length_takes_as_many_bytes_as_it_needs() {
+        for (length, bytes) in [
+            (0, 1),
+            (0x3f, 1),
+            (0x40, 2),
+            (0x3fff, 2),
+            (0x4000, 4),
+            (0x0001_0203, 4),
+        ] {
+            let mut vector = written(length);
+            assert_eq!(vector.len(), bytes, "{length}");
+            vector.resize(bytes + length, 7);
+            let mut reader = Reader::new(&vector);
+            assert_eq!(reader.vector().map(<[u8]>::len), Some(length));
+            assert!(reader.is_empty());
+            assert_eq!(
+                Reader::new(&vector[..bytes]).vector().is_some(),
+                length == 0
+            );
+        }
+        assert_eq!(written((1 << 30) - 1), [0xbf, 0xff, 0xff, 0xff]);
+    }
+
+    #[test]
     fn announced_lengths_are_not_believed() {
         assert_eq!(Reader::new(&[0xbf, 0xff, 0xff, 0xff, 1]).vector(), None);
         assert_eq!(Reader::new(&[0xff, 0xff, 1]).vector16(), None);

@@ -190,3 +190,70 @@ impl HpkeCrypto for Backend {
         HpkeRustCrypto::aead_open(algorithm, key, nonce, aad, message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENT: [u8; 32] = [7; 32];
+
+    /// Whether somebody who does this with a generator is noticed.
+    fn is_noticed(asks: impl FnOnce(&mut LentRng)) -> bool {
+        let lent = lend_randomness(Zeroizing::new(LENT));
+        asks(&mut Backend::prng());
+        !lent.was_enough()
+    }
+
+    fn bytes<const N: usize>(rng: &mut LentRng) -> [u8; N] {
+        let mut bytes = [1; N];
+        rng.try_fill_bytes(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn whoever_asks_for_more_than_was_lent_is_noticed() {
+        assert!(!is_noticed(|_| ()));
+        assert!(!is_noticed(|rng| assert_eq!(bytes(rng), LENT)));
+        assert!(!is_noticed(|rng| {
+            let mut bytes = [1; 32];
+            rng.try_fill_test_bytes(&mut bytes).unwrap();
+            assert_eq!(bytes, LENT);
+        }));
+        assert!(is_noticed(|rng| {
+            assert_eq!(bytes(rng), LENT);
+            assert_eq!(bytes(rng), [0; 32]);
+        }));
+        assert!(is_noticed(|rng| assert_eq!(bytes(rng), [0; 31])));
+        assert!(is_noticed(|rng| assert_eq!(bytes(rng), [0; 33])));
+        assert!(is_noticed(|rng| assert_eq!(rng.try_next_u32(), Ok(0))));
+        assert!(is_noticed(|rng| assert_eq!(rng.try_next_u64(), Ok(0))));
+        assert!(is_noticed(|rng| {
+            rng.zeroize();
+            assert_eq!(bytes(rng), [0; 32]);
+        }));
+    }
+
+    #[test]
+    fn what_was_lent_is_taken_back() {
+        drop(lend_randomness(Zeroizing::new(LENT)));
+        assert!(Backend::prng().random.is_none());
+        let lent = lend_randomness(Zeroizing::new(LENT));
+        assert!(Backend::prng().random.is_some() && Backend::prng().random.is_none());
+        assert!(lent.was_enough());
+    }
+
+    #[test]
+    fn nothing_is_made_by_the_library_itself() {
+        let kem = KemAlgorithm::DhKem25519;
+        let mut rng = LentRng {
+            random: Some(Zeroizing::new(LENT)),
+        };
+        let refused = [
+            Backend::kem_key_gen(kem, &mut rng).is_err(),
+            Backend::kem_key_gen_derand(kem, &LENT).is_err(),
+            Backend::kem_encaps(kem, &LENT, &mut rng).is_err(),
+            Backend::kem_decaps(kem, &LENT, &LENT).is_err(),
+        ];
+        assert_eq!(refused, [true; 4]);
+    }
+}

@@ -39,9 +39,9 @@ pub(crate) fn freeze(
         return Err(Reject::Policy(Capability::Destroy).into());
     }
     check_pointer(&state, leaf_index, request)?;
-    // Opening it shows that it is on this hub; there is one version so far, so none is lower.
+    // Opening it shows that it is on this hub, and of the one version that there is so far.
     let target = open_group(shared, records, &request.target)?;
-    if target.head().format < state.head().format || target.head().frozen.is_some() {
+    if target.head().frozen.is_some() {
         return Err(Reject::UnknownGroup.into());
     }
 

@@ -12,8 +12,7 @@ use crate::reseal::Writer;
 use crate::state::{ChainItem, GroupState, HEAD_FORMAT, Head, Previous, Tombstone, Unconfirmed};
 use sordino_crypto::{EarKey, PreviousKey, Space};
 use sordino_effects::Records;
-use sordino_wire::limits::MAX_CHAIN_COMMITS;
-use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, encode, exact};
+use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, Reject, encode, exact};
 
 /// Starts a generation: everything is written under new keys at new places.
 pub(crate) fn start(
@@ -150,10 +149,7 @@ pub(crate) fn extend_window(
     };
     let mut items = std::mem::take(&mut previous.items).into_vec();
     items.push(item);
-    if items.len() > MAX_CHAIN_COMMITS {
-        return Err(sordino_wire::Reject::AwaitingConfirmation.into());
-    }
-    previous.items = List::new(items).map_err(|_| Fault::Inconsistent)?;
+    previous.items = List::new(items).map_err(|_| Reject::AwaitingConfirmation)?;
     let others = other_sealings(place, &previous);
     if !others.is_empty() && window.former_delivery_key.is_none() {
         // Those who made other sealings read the former generation again.

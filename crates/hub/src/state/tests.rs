@@ -292,17 +292,20 @@ fn a_commit_changes_the_roster() {
     roster.apply(&delta()).unwrap();
     let leaves: Vec<u32> = roster.roster.entries.iter().map(|e| e.leaf_index).collect();
     assert_eq!(leaves, [0, 2]);
-    let active: Vec<(u32, u32)> = roster
-        .activity
-        .iter()
-        .map(|a| (a.leaf_index, a.day))
-        .collect();
-    assert_eq!(active, [(0, 20_006), (2, 20_005), (3, 20_005)]);
+    let active = |roster: &RosterRecord| -> Vec<(u32, u32)> {
+        let activity = roster.activity.iter();
+        activity.map(|a| (a.leaf_index, a.day)).collect()
+    };
+    assert_eq!(active(&roster), [(0, 20_006), (2, 20_005), (3, 20_005)]);
+    // A leaf that goes takes all of its own along; one that commits again is there once.
     let mut gone = delta();
+    gone.day = 20_009;
     gone.removed = list(vec![0]);
-    gone.entries = List::default();
+    gone.added = list(vec![4, 3]);
     roster.apply(&gone).unwrap();
-    assert_eq!(roster.roster.entries.len(), 1);
+    let leaves: Vec<u32> = roster.roster.entries.iter().map(|e| e.leaf_index).collect();
+    assert_eq!(leaves, [2], "its entry came anew");
+    assert_eq!(active(&roster), [(2, 20_005), (3, 20_009), (4, 20_009)]);
 }
 
 #[test]

@@ -173,6 +173,10 @@ fn an_inbox_is_not_opened_twice_in_different_ways() {
         let late = opening(&Inbox::new(&mut world, days));
         assert_eq!(world.refused_ask(RequestBody::OpenInbox(late)), UNAVAILABLE);
     }
+    for days in [0, MAX_INBOX_DAYS] {
+        let in_time = opening(&Inbox::new(&mut world, days));
+        done(world.ask(RequestBody::OpenInbox(in_time)));
+    }
     let mut past = opening(&Inbox::new(&mut world, 0));
     past.last_day -= 1;
     assert_eq!(world.refused_ask(RequestBody::OpenInbox(past)), UNAVAILABLE);

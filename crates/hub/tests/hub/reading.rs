@@ -78,6 +78,16 @@ fn what_has_expired_is_a_gap() {
     assert_eq!((gap.oldest, gap.entries.len()), (first + 2, 0));
     let oldest = read(&mut world, &[(id, 0, 10)]).remove(0);
     assert_eq!((oldest.oldest, oldest.entries.len()), (first + 2, 1));
+    // Where nothing is left, who has missed something is told at once; who begins anew waits.
+    world.pass_days(20);
+    let told = step(
+        &mut world,
+        request(&[(id, first, 10)], 30),
+        Endpoint::Streams,
+    );
+    assert!(matches!(told, Step::Answer(_)));
+    let waits = step(&mut world, request(&[(id, 0, 10)], 30), Endpoint::Streams);
+    assert!(matches!(waits, Step::Wait { .. }));
 }
 
 #[test]
@@ -127,8 +137,23 @@ fn whoever_has_read_all_waits() {
         Endpoint::Streams,
     );
     assert!(matches!(waits, Step::Wait { wait_s: 30, logs, .. } if logs.len() == 1));
-    let has = step(&mut world, request(&[(id, 0, 10)], 30), Endpoint::Streams);
-    assert!(matches!(has, Step::Answer(_)));
+    let mut waits = |reads: &[(StreamId, u64, u16)], wait_s| match step(
+        &mut world,
+        request(reads, wait_s),
+        Endpoint::Streams,
+    ) {
+        Step::Wait { .. } => true,
+        Step::Answer(_) => false,
+        _ => panic!("neither"),
+    };
+    let unknown = StreamId([1; 16]);
+    assert!(!waits(&[(id, 0, 10)], 30) && !waits(&[(id, next, 10)], 0));
+    assert!(waits(&[(id, next, 10)], 60) && waits(&[(unknown, 0, 10)], 30));
+    // One stream that has something is enough, also where the reader has no room for it.
+    assert!(!waits(&[(id, 0, 10), (unknown, 0, 10)], 30));
+    assert!(!waits(&[(unknown, 0, 10), (id, 0, 10)], 30));
+    assert!(!waits(&[(id, 0, 0)], 30));
+    assert!(!waits(&[], 30));
     let too_long = world.ask(request(&[(id, next, 10)], 61));
     assert_eq!(rejected(too_long), Reject::TooLarge { limit: 60 });
     done(members[1].say(&mut world, b"now"));

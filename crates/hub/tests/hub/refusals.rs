@@ -322,10 +322,15 @@ fn a_new_group_that_is_not_what_it_must_be() {
         r.identity_entry.as_mut().unwrap().generation = 1;
     });
     assert_eq!(reject, Reject::Generation);
+    // A tree that is larger than one leaf can be is not read.
     let reject = send(&mut world, |r| {
-        r.ratchet_tree = Bytes::new(vec![0; 9_000]).unwrap();
+        r.ratchet_tree = Bytes::new(vec![0; 8_193]).unwrap();
     });
     assert_eq!(reject, Reject::InvalidGroupInfo);
+    let reject = send(&mut world, |r| {
+        r.ratchet_tree = Bytes::new(vec![0; 8_192]).unwrap();
+    });
+    assert_eq!(reject, Reject::Malformed);
     let reject = send(&mut world, |r| {
         let mut info = r.group_info.as_slice().to_vec();
         *info.last_mut().unwrap() ^= 1;

@@ -153,6 +153,14 @@ fn terms_that_make_no_sense_are_none() {
 #[test]
 fn malformed_directories_are_refused() {
     let json = hub_keys().directory(URI, NOW_S).to_json();
+    let padded = |bytes: usize| format!("{json}{}", " ".repeat(bytes - json.len()));
+    let of_keys = |count| {
+        let keys = vec!["{\"token-type\":2,\"token-key\":\"AA==\"}"; count].join(",");
+        format!("{{\"issuer-request-uri\":\"/\",\"token-keys\":[{keys}]}}")
+    };
+    for largest in [padded(64 * 1024), of_keys(64)] {
+        assert!(parse_directory(largest.as_bytes()).is_ok());
+    }
     for broken in [
         String::new(),
         "{}".into(),
@@ -161,11 +169,8 @@ fn malformed_directories_are_refused() {
         json.replace("\"token-type\":5", "\"token-type\":65536"),
         json.replace("\"token-type\":5", "\"token-type\":-5"),
         json.replace("\"not-before\":604800", "\"not-before\":1.5"),
-        format!("{json}{}", " ".repeat(64 * 1024)),
-        format!(
-            "{{\"issuer-request-uri\":\"/\",\"token-keys\":[{}]}}",
-            vec!["{\"token-type\":2,\"token-key\":\"AA==\"}"; 65].join(",")
-        ),
+        padded(64 * 1024 + 1),
+        of_keys(65),
     ] {
         assert!(
             parse_directory(broken.as_bytes()).is_err(),

@@ -4,8 +4,10 @@ use crate::support::{HUB, Hub, challenge, folder, rng};
 use proptest::prelude::*;
 use sordino_tokens::{
     HeaderRefused, OfferedChallenge, TokenChallenge, TokenType, parse_authorization,
-    parse_www_authenticate, write_authorization, write_reserved_challenge, write_www_authenticate,
+    parse_token_challenge, parse_www_authenticate, write_authorization, write_reserved_challenge,
+    write_www_authenticate,
 };
+use std::collections::BTreeSet;
 
 fn rfc_headers() -> Vec<String> {
     let path = folder("vectors").join("rfc9577_headers.json");
@@ -91,6 +93,8 @@ fn quotes_padding_and_company_do_not_matter() {
             ",, PrivateToken  realm=\"a, PrivateToken \\\" b\", challenge=\"{challenge}\", token-key={key},max-age=3600 ,"
         ),
         format!("Negotiate YWJj==, {written}, Bearer"),
+        // One that ends as a parameter without a value would, and one that is no word.
+        format!("Negotiate YWI=, {written}, Negotiate a/b="),
         format!("Basic realm=\"x\", {written}, Digest nonce=abc, qop=\"auth,auth-int\""),
     ] {
         assert_eq!(parse_www_authenticate(&header), Ok(vec![one()]), "{header}");
@@ -131,6 +135,31 @@ fn what_cannot_be_answered_is_skipped() {
 }
 
 #[test]
+fn a_reserved_challenge_is_one_but_for_its_type() {
+    use base64::Engine as _;
+    let engine = &base64::engine::general_purpose::URL_SAFE;
+    let mut random = rng(1);
+    let mut codes = BTreeSet::new();
+    for _ in 0..100 {
+        let header = write_reserved_challenge(&mut random);
+        let parts: Vec<&str> = header.split('"').collect();
+        let mut bytes = engine.decode(parts[1]).unwrap();
+        assert_eq!(engine.decode(parts[3]).unwrap().len(), 32);
+        codes.insert(u16::from_be_bytes([bytes[0], bytes[1]]));
+        bytes[..2].copy_from_slice(&TokenType::VoprfRistretto255.code().to_be_bytes());
+        let name: String = bytes[4..20].iter().copied().map(char::from).collect();
+        assert!(name.chars().all(|c| c.is_ascii_lowercase()), "{name}");
+        let known = TokenChallenge::new(TokenType::VoprfRistretto255, &name, None, "").unwrap();
+        assert_eq!(parse_token_challenge(&bytes), Ok(known));
+    }
+    // All that IANA has reserved (RFC 9578 section 8.2.1).
+    let reserved = [
+        0x0000, 0x02aa, 0x1132, 0x2e96, 0x3cd3, 0x4473, 0x5a63, 0x6d32, 0x7f3f,
+    ];
+    assert_eq!(codes, BTreeSet::from(reserved));
+}
+
+#[test]
 fn reserved_types_are_skipped() {
     let mut random = rng(1);
     for _ in 0..40 {
@@ -168,18 +197,25 @@ fn broken_headers_are_refused() {
             "{header}"
         );
     }
-    let parameters: String = (0..17).map(|i| format!("a{i}=1,")).collect();
+}
+
+#[test]
+fn headers_of_the_largest_size_are_read_and_larger_ones_are_not() {
+    let parameters = |count| -> String { (0..count).map(|i| format!("a{i}=1,")).collect() };
+    for (most, more) in [
+        (
+            format!("Private {}", parameters(16)),
+            format!("Private {}", parameters(17)),
+        ),
+        ("A, ".repeat(16), "A, ".repeat(17)),
+        ("a".repeat(16_384), "a".repeat(16_385)),
+    ] {
+        assert_eq!(parse_www_authenticate(&most), Ok(Vec::new()));
+        assert_eq!(parse_www_authenticate(&more), Err(HeaderRefused::Malformed));
+    }
     assert_eq!(
-        parse_www_authenticate(&format!("PrivateToken {parameters}")),
-        Err(HeaderRefused::Malformed)
-    );
-    assert_eq!(
-        parse_www_authenticate(&"A, ".repeat(17)),
-        Err(HeaderRefused::Malformed)
-    );
-    assert_eq!(
-        parse_www_authenticate(&"a".repeat(16_385)),
-        Err(HeaderRefused::Malformed)
+        parse_authorization(&"a".repeat(2_048)),
+        Err(HeaderRefused::Scheme)
     );
     assert_eq!(
         parse_authorization(&"a".repeat(2_049)),
@@ -258,7 +294,7 @@ fn a_token_stands_there_once() {
 
 #[test]
 fn challenges_are_as_the_rfc_has_them() {
-    use sordino_tokens::{ChallengeRefused, parse_token_challenge};
+    use sordino_tokens::ChallengeRefused;
     let make =
         |issuer: &str, origin: &str| TokenChallenge::new(TokenType::BlindRsa, issuer, None, origin);
     for (issuer, origin) in [

@@ -115,7 +115,9 @@ fn every_operation_has_one_price() {
     }
     let class = json.replace("\"class\":\"contact\"", "\"class\":\"gold\"");
     assert_eq!(parse(&class), Err(PriceListRefused::Malformed));
-    let long = format!("{json}{}", " ".repeat(16 * 1024));
+    let padded = |bytes: usize| format!("{json}{}", " ".repeat(bytes - json.len()));
+    assert!(parse(&padded(16 * 1024)).is_ok());
+    let long = padded(16 * 1024 + 1);
     assert_eq!(parse(&long), Err(PriceListRefused::Malformed));
 }
 

@@ -69,6 +69,7 @@ fn keys_come_one_epoch_ahead_and_go_two_hours_after() {
     assert!(at(&keys, start_s + DAY_S + 7_199).is_empty());
     let over = at(&keys, start_s + DAY_S + 7_200);
     assert_eq!((over.retire.len(), over.make.len()), (2, 0));
+    assert!(!turn.is_empty() && !over.is_empty());
 }
 
 #[test]
