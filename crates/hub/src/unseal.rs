@@ -277,7 +277,7 @@ mod tests {
             space: Space,
             name: &str,
             key: &LayerKey,
-            value: &(impl Serialize + Size),
+            value: &impl Serialize,
         ) -> Salt {
             let outer = &self.hub.shared.outer;
             let locator = self.ear_key.locator(name).unwrap();
