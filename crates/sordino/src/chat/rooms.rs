@@ -9,7 +9,9 @@ use super::talk::Standing;
 use super::{ChatError, Session};
 use crate::screen::{Row, Target};
 use serde::Serialize;
-use sordino_client::{ContactState, Group, GroupId, GroupSettings, GroupStatus, Invited};
+use sordino_client::{
+    ClientError, ContactState, Group, GroupId, GroupSettings, GroupStatus, Invited,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -239,7 +241,11 @@ impl Session {
     pub(crate) async fn room_lines(&self) -> Result<Vec<RoomLine>, ChatError> {
         let mut lines = Vec::new();
         for group in self.all_groups().await? {
-            let status = group.status().await?;
+            let status = match group.status().await {
+                // A device that is new knows contacts before it is in their groups.
+                Err(ClientError::NotInGroup) => continue,
+                status => status?,
+            };
             if status == GroupStatus::Active {
                 self.scan(&group).await?;
             }
