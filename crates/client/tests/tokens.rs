@@ -399,8 +399,7 @@ impl Proxy {
         .await
     }
 
-    /// Both ways to the terms lead to another hub. The account's is known by its length: nothing but
-    /// the smallest request of all.
+    /// Both ways to the terms lead to another hub, and with the account's way all that is asked there.
     async fn everything_about_terms(upstream: SocketAddr, other: SocketAddr) -> Self {
         Self::run(upstream, move |head| {
             let accounts = head.starts_with(b"POST /accounts");
