@@ -186,6 +186,11 @@ impl Core {
         let Some(membership) = self.welcome_information(&key_package, &object).await? else {
             return Ok(Taken::Done);
         };
+        if self.is_inside(object.group_id).await?
+            && self.has_leaf(object.group_id, &membership).await?
+        {
+            return Ok(Taken::Done);
+        }
         let group_id = object.group_id;
         let hub_key = self.hub_key().await?;
         let mut step = Step::new(self.now_s());
@@ -264,10 +269,25 @@ impl Core {
         if !self.is_inside(id).await? {
             return Ok(false);
         }
-        match self.catch_up(id).await {
-            Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
+        if let Err(ClientError::Unreachable) = self.catch_up(id).await {
+            return Err(ClientError::Unreachable);
+        }
+        // Whoever is coming back reads nothing, and may have been removed: the tree tells.
+        match self.status(id).await {
+            Ok(GroupStatus::Recovering) => Ok(false),
             _ => self.is_inside(id).await,
         }
+    }
+
+    /// Whether the leaf that this device has in a group is among its members.
+    async fn has_leaf(&self, id: GroupId, membership: &Membership) -> Result<bool> {
+        let device = self.device();
+        let leaf = self.view(id, |group, _| group.leaf(&device)).await?;
+        let tree = crate::engine::tree::tree(membership.ratchet_tree.as_slice())?;
+        let people = crate::engine::tree::people(&tree)?;
+        Ok(people
+            .iter()
+            .any(|person| person.client_pseudonym == leaf.credential.client_pseudonym))
     }
 
     async fn is_inside(&self, id: GroupId) -> Result<bool> {

@@ -343,6 +343,11 @@ impl Ledger {
         self.groups.get(&id).map(|log| log.epoch)
     }
 
+    /// Whether its deletion was acknowledged.
+    pub(crate) fn is_deleted(&self, id: GroupId) -> bool {
+        self.groups.get(&id).is_some_and(|log| log.deleted)
+    }
+
     /// Commits and messages that the hub acknowledged.
     pub(crate) fn acknowledged(&self) -> (u64, u64) {
         let count = |of: fn(&GroupLog) -> usize| {

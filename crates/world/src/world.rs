@@ -128,6 +128,8 @@ struct World {
     authenticators: BTreeMap<(GroupId, u64), Vec<u8>>,
     /// Where each device was in each of its groups.
     epochs: BTreeMap<(usize, GroupId), u64>,
+    /// As whom each device was last in each of its groups.
+    leaves: BTreeMap<(usize, GroupId), IdentifierUri>,
     /// Devices that may have missed messages of a group.
     excused: BTreeSet<(usize, GroupId)>,
     /// Devices that asked to leave a group.
@@ -152,11 +154,13 @@ struct Seat {
 
 /// Whether all who are in a group are together, and if not, how.
 fn table(seats: &[Seat], hubs: Option<u64>) -> Option<String> {
-    // Where all have asked to leave, nobody is left to commit it.
-    if seats.iter().all(|seat| seat.leaving) {
+    let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
+    // Where all who can have asked to leave, nobody is left to commit it, or to answer.
+    if seats.iter().all(|seat| seat.leaving)
+        || (!active.is_empty() && active.iter().all(|seat| seat.leaving))
+    {
         return None;
     }
-    let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
     let first = active.first();
     for seat in seats.iter().filter(|seat| !seat.active) {
         // Whoever was removed while it could read nothing may never learn of it.
@@ -244,6 +248,7 @@ impl World {
             said: 0,
             authenticators: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            leaves: BTreeMap::new(),
             excused: BTreeSet::new(),
             leaving: BTreeSet::new(),
             accepted: Vec::new(),
@@ -565,6 +570,9 @@ impl World {
         else {
             return Ok(());
         };
+        if let Ok(own) = group.own().await {
+            self.leaves.insert((device, id), own.client_pseudonym);
+        }
         self.figures.checks.add("members compared");
         let first = self
             .authenticators
@@ -686,6 +694,8 @@ impl World {
             }
         }
         let hubs = |id| self.network.hub().ledger.epoch(id);
+        // Whoever comes back while a group is deleted may never learn of it.
+        seats.retain(|id, _| !self.network.hub().ledger.is_deleted(*id));
         seats
             .into_iter()
             .find_map(|(id, seats)| table(&seats, hubs(id)).map(|how| (id, how)))
@@ -702,7 +712,9 @@ impl World {
             else {
                 continue;
             };
-            let own = group.own().await;
+            // Whoever has lost its state does not know.
+            let known = self.leaves.get(&(device, group.id())).cloned();
+            let own = group.own().await.ok().map(|own| own.client_pseudonym);
             let position = match (group.epoch().await, group.epoch_authenticator().await) {
                 (Ok(epoch), Ok(authenticator)) => Some((epoch, authenticator)),
                 _ => None,
@@ -713,7 +725,7 @@ impl World {
                 active: status == GroupStatus::Active,
                 busy: group.is_busy().await.unwrap_or(true),
                 leaving: self.leaving.contains(&(device, group.id())),
-                leaf: own.ok().map(|own| own.client_pseudonym),
+                leaf: own.or(known),
                 position,
                 members: group.members().await.unwrap_or_default(),
             };
