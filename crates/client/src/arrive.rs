@@ -10,7 +10,9 @@ use crate::engine::saved::Saved;
 use crate::engine::state::{LoadedGroup, Step};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::mls::Provider;
-use crate::records::{FORMAT, GenerationRecord, KeysRecord, StateRecord, Trouble, keys_name};
+use crate::records::{
+    FORMAT, GenerationRecord, History, KeysRecord, StateRecord, Trouble, keys_name,
+};
 use crate::settings::GroupSettings;
 use crate::slots;
 use crate::transport::Endpoint;
@@ -35,7 +37,12 @@ impl Core {
                 self.with_tools(|tools| create(tools, &step, site, settings.clone()))?;
             let answer = self.post(Endpoint::Operation, &request, 0).await?;
             match outcome(answer)? {
-                Ok(_) => return self.install(group, step).await,
+                Ok(_) => {
+                    self.install(group, step).await?;
+                    // Notes where its stream begins; the next round does, if this one cannot.
+                    let _ = self.catch_up(group_id).await;
+                    return Ok(());
+                }
                 Err(Reject::StaleTime { hub_time_s }) => self.learn_time(hub_time_s),
                 Err(reject) => return Err(ClientError::Refused(reject)),
             }
@@ -92,21 +99,21 @@ impl Core {
             Ok(_) | Err(ClientError::NotInGroup) => None,
             Err(error) => return Err(error),
         };
-        let messages = self.kept_messages(id).await;
+        let history = self.kept_history(id).await;
         let outcome = self.enter_in_turn(id, slot, generation, entrance).await;
         match (former, &outcome) {
             (Some(_), Ok(()) | Err(ClientError::Unreachable)) => {}
-            (Some(former), Err(_)) => self.take_up_again(former, messages).await?,
+            (Some(former), Err(_)) => self.take_up_again(former, history).await?,
             (None, _) => self.forget_what_failed(id, &outcome).await?,
         }
         outcome
     }
 
     /// A leaf whose MLS state was given up: it comes back by a resync.
-    async fn take_up_again(&self, keys: KeysRecord, messages: u64) -> Result<()> {
+    async fn take_up_again(&self, keys: KeysRecord, history: History) -> Result<()> {
         let step = Step::new(self.now_s());
         let mut state = StateRecord::new(GroupStatus::Active, 0, 0, step.now_s);
-        state.messages = messages;
+        state.take_up(history);
         let mut group = self.group_without_state(keys, state);
         group.note_trouble(Trouble::Lost);
         self.install(group, step).await
@@ -132,7 +139,7 @@ impl Core {
     ) -> Result<()> {
         let step = Step::new(self.now_s());
         let mut state = StateRecord::new(GroupStatus::Joining, 0, 0, step.now_s);
-        state.messages = self.kept_messages(id).await;
+        state.take_up(self.kept_history(id).await);
         let keys = KeysRecord {
             format: FORMAT,
             hub_domain: self.hub_domain.clone(),

@@ -28,10 +28,10 @@ use sordino_wire::{
     Domain, GroupId, IdentifierUri, InboxId, Outcome, Reject, RequestBody, ResponseBody, Secret32,
     SignatureKey,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, OnceCell};
 
@@ -106,9 +106,30 @@ pub(crate) struct Cell {
     pub(crate) asked_members_s: std::sync::atomic::AtomicU64,
     /// Whose contradictions the application was told of.
     told: Mutex<HashSet<IdentifierUri>>,
+    /// Messages of the outbox that the hub certainly does not have. After a restart, nothing is
+    /// certain.
+    unposted: Mutex<BTreeSet<u64>>,
 }
 
 impl Cell {
+    fn unposted(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.unposted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hub certainly does not have a message.
+    pub(crate) fn note_unposted(&self, number: u64) {
+        self.unposted().insert(number);
+    }
+
+    pub(crate) fn is_unposted(&self, number: u64) -> bool {
+        self.unposted().contains(&number)
+    }
+
+    /// A message goes out now; says whether the hub certainly did not have it before.
+    pub(crate) fn note_posted(&self, number: u64) -> bool {
+        self.unposted().remove(&number)
+    }
+
     /// Says whether somebody is named for the first time since this client was opened.
     pub(crate) fn tell_once(&self, client_pseudonym: &IdentifierUri) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -297,8 +318,9 @@ impl Core {
         let before = group.read_stream();
         let mut step = Step::new(self.now_s());
         step.kind = self.kind_of(id);
+        step.unposted = cell.unposted().clone();
         let value = self.with_tools(|tools| change(&mut group, tools, &mut step))?;
-        group.wipe_if_over();
+        group.wipe_if_over(&mut step);
         group.save(&mut step.batch)?;
         self.conclude(&group, &mut step)?;
         let moved = group.read_stream() != before;
@@ -339,10 +361,13 @@ impl Core {
         let id = group.id();
         let cell = self.cell(id);
         let mut place = cell.loaded.lock().await;
-        if let Some(former) = place
-            .take()
-            .or(LoadedGroup::load(&self.vault, id, &self.entropy)?)
+        step.unposted = std::mem::take(&mut cell.unposted());
+        if let Some(mut former) =
+            place
+                .take()
+                .or(LoadedGroup::load(&self.vault, id, &self.entropy)?)
         {
+            former.drop_outbox(&mut step);
             former.saved.delete(id, &mut step.batch);
         }
         group.save(&mut step.batch)?;
@@ -379,6 +404,7 @@ impl Core {
             index.groups.retain(|known| *known != id)
         })?;
         *place = None;
+        cell.unposted().clear();
         Ok(())
     }
 

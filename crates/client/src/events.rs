@@ -256,6 +256,15 @@ pub enum Event {
         /// In which group.
         group: GroupId,
     },
+    /// An own message that will not be sent any more.
+    NotSent {
+        /// Into which group.
+        group: GroupId,
+        /// What it said.
+        content: Vec<u8>,
+        /// Whether the others may have it: the hub's answer was lost, and so is what could tell.
+        may_have_arrived: bool,
+    },
     /// The group is frozen in favour of another.
     Frozen {
         /// Which.

@@ -4,6 +4,7 @@
 //! merged here, or with an error that says what became of it.
 
 use crate::core::Core;
+use crate::engine::outgoing::application;
 use crate::engine::plan::Plan;
 use crate::engine::roster::resolve;
 use crate::engine::send::message_of;
@@ -123,14 +124,8 @@ impl Group {
     pub async fn outgoing(&self) -> Result<Vec<Vec<u8>>> {
         self.core
             .view(self.id, |group, _| {
-                let contents =
-                    group.state.outbox.iter().map(|outgoing| {
-                        match sordino_wire::exact(outgoing.content.as_slice()) {
-                            Ok(MemberContent::Application(content)) => Some(content.into_vec()),
-                            _ => None,
-                        }
-                    });
-                Ok(contents.flatten().collect())
+                let contents = group.state.outbox.iter().filter_map(application);
+                Ok(contents.collect())
             })
             .await
     }
@@ -149,7 +144,8 @@ impl Group {
     }
 
     /// Sends a message. When this returns, the hub has it durably; after `Unreachable`, the next
-    /// sync goes on trying with the same bytes.
+    /// sync goes on trying with the same bytes, and [`crate::Event::NotSent`] tells if that comes to
+    /// nothing.
     /// In the group of a connection, nothing is sent before the contact is verified.
     pub async fn send(&self, content: &[u8]) -> Result<()> {
         if let GroupKind::Connection(None) = self.core.kind_of(self.id) {

@@ -10,7 +10,7 @@ use crate::envelope::{Occasion, Signing, seal};
 use crate::error::{ClientError, GroupStatus, Result};
 use crate::events::{Event, Evidence};
 use crate::records::{
-    FORMAT, InboxRecord, KeyPackageRecord, Purpose, inbox_name, key_package_name,
+    FORMAT, History, InboxRecord, KeyPackageRecord, Purpose, inbox_name, key_package_name,
 };
 use crate::transport::Endpoint;
 use crate::vault::Batch;
@@ -212,7 +212,7 @@ impl Core {
             }
         };
         // Whoever comes back keeps the history.
-        group.state.messages = self.kept_messages(group_id).await;
+        group.state.take_up(self.kept_history(group_id).await);
         step.batch.delete(key_package_name(&reference));
         self.install(group, step).await?;
         if let Purpose::Contact(contact) = &key_package.purpose {
@@ -301,10 +301,10 @@ impl Core {
         }
     }
 
-    pub(crate) async fn kept_messages(&self, id: GroupId) -> u64 {
-        self.view(id, |group, _| Ok(group.state.messages))
+    pub(crate) async fn kept_history(&self, id: GroupId) -> History {
+        self.view(id, |group, _| Ok(group.state.history()))
             .await
-            .unwrap_or(0)
+            .unwrap_or_default()
     }
 
     /// Tree and roster of the Welcome's epoch; `None` where the hub has them no more.

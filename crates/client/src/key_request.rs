@@ -27,8 +27,23 @@ use tls_codec::VLBytes;
 
 /// After how long an unanswered key request is made again.
 const ASK_AGAIN_S: u64 = 86_400;
-/// After how long a key request that the hub is not known to have is made again.
+/// The same where the hub is not known to have it, or where the answer was of no use.
 const REFUSED_AGAIN_S: u64 = 60;
+
+/// What the given key tells of its giver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Giver {
+    Member,
+    /// The epoch in which it says to have given the key knows no such member.
+    Stranger,
+    /// The group went on since, so that nothing is shown either way.
+    Unknown,
+}
+
+/// The time from which a request is made again after a minute.
+fn asked_soon_again(now_s: u64) -> u64 {
+    now_s.saturating_sub(ASK_AGAIN_S.saturating_sub(REFUSED_AGAIN_S))
+}
 
 impl Core {
     pub(crate) async fn ask_unless_asked(&self, id: GroupId, chores: &Chores) -> Result<()> {
@@ -108,7 +123,7 @@ impl Core {
             hpke_public_key: VLBytes::new(hpke_key.as_slice().to_vec()),
             inbox: inbox.id,
             // Until the hub has parked it, try again before long: it may never hear of this one.
-            asked_s: now_s.saturating_sub(ASK_AGAIN_S.saturating_sub(REFUSED_AGAIN_S)),
+            asked_s: asked_soon_again(now_s),
         });
         Ok(question)
     }
@@ -134,37 +149,58 @@ impl Core {
         let object = match found {
             Ok(Some(object)) => object,
             Ok(None) | Err(ClientError::NotInGroup) => return Ok(false),
-            Err(ClientError::Crypto(_)) => return self.bad_object(id),
+            Err(ClientError::Crypto(_)) => return self.bad_object(id).await,
             Err(error) => return Err(error),
         };
         if object.group_id != id || object.hub_domain != self.hub_domain {
-            return self.bad_object(id);
+            return self.bad_object(id).await;
         }
-        if self.giver_is_member(&object).await? {
-            self.use_object(id, object).await?;
-            Ok(true)
-        } else {
-            self.bad_object(id)
+        match self.standing_of_giver(&object).await? {
+            Giver::Member => {
+                self.use_object(id, object).await?;
+                Ok(true)
+            }
+            Giver::Stranger => self.bad_object(id).await,
+            Giver::Unknown => {
+                self.ask_again_soon(id).await?;
+                Ok(false)
+            }
         }
     }
 
-    fn bad_object(&self, id: GroupId) -> Result<bool> {
+    async fn bad_object(&self, id: GroupId) -> Result<bool> {
         self.events.send_all(vec![Event::Evidence {
             group: id,
             evidence: Evidence::BadKeyObject,
         }]);
+        self.ask_again_soon(id).await?;
         Ok(false)
     }
 
-    /// The giver's leaf is in the tree that the given key opens, and resolves to the giver.
-    async fn giver_is_member(&self, object: &GroupKeyObject) -> Result<bool> {
+    /// The hub hands on one answer to a question: where that one is of no use, another is asked.
+    async fn ask_again_soon(&self, id: GroupId) -> Result<()> {
+        self.step(id, |group, _, step| {
+            if let Some(asked) = &mut group.state.asked {
+                asked.asked_s = asked_soon_again(step.now_s);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether the giver's leaf is in the tree that the given key opens, and resolves to the giver.
+    async fn standing_of_giver(&self, object: &GroupKeyObject) -> Result<Giver> {
         let secret = GroupSecret::new(object.group_secret.duplicate());
         let access = GroupAccess {
             group_id: object.group_id,
             ear_key: secret.ear_key()?.secret().duplicate(),
         };
-        let Ok(information) = self.external_information(access).await? else {
-            return Ok(false);
+        let information = match self.external_information(access).await? {
+            Ok(information) => information,
+            Err(Reject::Unavailable { .. } | Reject::RateLimited { .. }) => {
+                return Err(ClientError::Unreachable);
+            }
+            Err(_) => return Ok(Giver::Unknown),
         };
         let hub_key = self.hub_key().await?;
         let seen = look(
@@ -174,11 +210,14 @@ impl Core {
             object.group_id,
             &information,
         )?;
+        // In any later epoch, an honest giver may have left.
+        let otherwise = match information.position.epoch == object.epoch {
+            true => Giver::Stranger,
+            false => Giver::Unknown,
+        };
         if seen.policy.identities == IdentityRule::None {
-            return Ok(seen
-                .members
-                .by_signature_key(&object.giver_leaf_key)
-                .is_some());
+            let leaf = seen.members.by_signature_key(&object.giver_leaf_key);
+            return Ok(leaf.map_or(otherwise, |_| Giver::Member));
         }
         let roster = open_roster(
             &secret.wrapper_key()?,
@@ -187,7 +226,8 @@ impl Core {
             &seen.members,
             &information.roster,
         )?;
-        Ok(check_giver(object, &seen.members, &roster.identities).is_ok())
+        let checked = check_giver(object, &seen.members, &roster.identities);
+        Ok(checked.map_or(otherwise, |()| Giver::Member))
     }
 
     async fn use_object(&self, id: GroupId, object: GroupKeyObject) -> Result<()> {

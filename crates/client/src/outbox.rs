@@ -1,10 +1,13 @@
 //! Owns getting messages out.
 //!
 //! Invariant: in order, one at a time, each with the same bytes until the hub has it; encrypted
-//! again only after the hub certainly refused it and the stream does not show it.
+//! again only after the hub certainly refused it and the stream does not show it. Where that cannot
+//! be found out, the application is told.
 
 use crate::core::{Core, outcome};
-use crate::error::{ClientError, Result};
+use crate::engine::outgoing::application;
+use crate::error::{ClientError, GroupStatus, Result};
+use crate::events::Event;
 use crate::transport::Endpoint;
 use sordino_wire::{GroupId, MemberContent, Reject};
 
@@ -22,6 +25,7 @@ impl Core {
         let number = self
             .step(id, |group, tools, _| group.queue_message(tools, content))
             .await?;
+        cell.note_unposted(number);
         self.flush_in_turn(id, Some(number)).await
     }
 
@@ -57,17 +61,19 @@ impl Core {
                 Err(error @ (ClientError::Unreachable | ClientError::Queued { .. })) => {
                     return Err(error);
                 }
-                Err(error) => {
-                    self.give_up(id, number).await?;
-                    if until == Some(number) {
-                        return Err(error);
-                    }
+                Err(error) if until == Some(number) => {
+                    self.give_up(id, number, false).await?;
+                    return Err(error);
                 }
+                // It is sent when the group is back.
+                Err(error @ ClientError::Inactive(GroupStatus::Recovering)) => return Err(error),
+                Err(_) => self.give_up(id, number, true).await?,
             }
         }
     }
 
     async fn send_one(&self, id: GroupId, number: u64) -> Result<()> {
+        let cell = self.cell(id);
         for attempt in 0..ATTEMPTS {
             let request = self
                 .view(id, |group, _| {
@@ -78,13 +84,20 @@ impl Core {
             let Some(request) = request else {
                 return Ok(());
             };
-            let answer = self.post(Endpoint::Operation, &request, 0).await?;
-            match outcome(answer)? {
+            if request.is_empty() {
+                self.encrypt_again(id, number).await?;
+                continue;
+            }
+            let fresh = cell.note_posted(number);
+            let outcome = outcome(self.post(Endpoint::Operation, &request, 0).await?)?;
+            if fresh && outcome.as_ref().is_err_and(is_certain) {
+                cell.note_unposted(number);
+            }
+            match outcome {
                 Ok(_) => return self.accepted(id, number).await,
                 Err(Reject::WrongEpoch { .. }) => {
                     self.catch_up(id).await?;
-                    self.step(id, |group, tools, _| group.encrypt_again(tools, number))
-                        .await?;
+                    self.encrypt_again(id, number).await?;
                     if attempt > 0 {
                         self.pause(attempt).await;
                     }
@@ -106,6 +119,41 @@ impl Core {
         Err(ClientError::Contended)
     }
 
+    /// What the hub refused and the stream does not show is not there.
+    async fn encrypt_again(&self, id: GroupId, number: u64) -> Result<()> {
+        self.step(id, |group, tools, _| group.encrypt_again(tools, number))
+            .await?;
+        self.cell(id).note_unposted(number);
+        Ok(())
+    }
+
+    /// Before a return from outside: asks what became of messages whose answer was lost, for the
+    /// stream will not be read to where it would tell.
+    pub(crate) async fn ask_about_outbox(&self, id: GroupId) -> Result<()> {
+        let waiting = self
+            .view(id, |group, _| {
+                let outbox = group.state.outbox.iter();
+                let waiting =
+                    outbox.filter(|o| o.accepted == 0 && !o.request.as_slice().is_empty());
+                let waiting = waiting.map(|o| (o.number, o.request.as_slice().to_vec()));
+                Ok(waiting.collect::<Vec<_>>())
+            })
+            .await?;
+        let cell = self.cell(id);
+        for (number, request) in waiting {
+            if cell.is_unposted(number) {
+                continue;
+            }
+            let answer = self.post(Endpoint::Operation, &request, 0).await?;
+            match outcome(answer)? {
+                Ok(_) => self.accepted(id, number).await?,
+                Err(Reject::Unavailable { .. }) => return Err(ClientError::Unreachable),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn accepted(&self, id: GroupId, number: u64) -> Result<()> {
         self.step(id, |group, _, _| {
             for outgoing in &mut group.state.outbox {
@@ -118,8 +166,17 @@ impl Core {
         .await
     }
 
-    async fn give_up(&self, id: GroupId, number: u64) -> Result<()> {
-        self.step(id, |group, _, _| {
+    /// Drops a message that the hub does not take, and tells the application if it is not waiting.
+    async fn give_up(&self, id: GroupId, number: u64, tell: bool) -> Result<()> {
+        self.step(id, |group, _, step| {
+            let content = group.outgoing(number).and_then(application);
+            if let (true, Some(content)) = (tell, content) {
+                step.events.push(Event::NotSent {
+                    group: id,
+                    content,
+                    may_have_arrived: false,
+                });
+            }
             group
                 .state
                 .outbox
@@ -128,4 +185,15 @@ impl Core {
         })
         .await
     }
+}
+
+/// Whether a refusal says that the hub does not have the message, if it did not have it before.
+fn is_certain(reject: &Reject) -> bool {
+    matches!(
+        reject,
+        Reject::WrongEpoch { .. }
+            | Reject::StaleTime { .. }
+            | Reject::RateLimited { .. }
+            | Reject::TokenRequired { .. }
+    )
 }

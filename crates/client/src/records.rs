@@ -244,7 +244,41 @@ pub(crate) struct StateRecord {
     pub(crate) outbox: Vec<OutgoingRecord>,
     pub(crate) next_outgoing: u64,
     pub(crate) messages: u64,
+    /// Up to where messages were read, in whichever life in the group.
+    pub(crate) read_to: Option<Place>,
     pub(crate) successor: Option<GroupId>,
+}
+
+/// What a device keeps of a group when it comes back under another leaf.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct History {
+    messages: u64,
+    read_to: Option<Place>,
+}
+
+impl StateRecord {
+    pub(crate) fn history(&self) -> History {
+        History {
+            messages: self.messages,
+            read_to: self.read_to,
+        }
+    }
+
+    pub(crate) fn take_up(&mut self, history: History) {
+        self.messages = history.messages;
+        self.read_to = history.read_to;
+    }
+}
+
+/// A place in all of a group's streams.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, TlsSerialize, TlsSize, TlsDeserializeBytes,
+)]
+pub(crate) struct Place {
+    // In the order in which they decide.
+    pub(crate) generation: u64,
+    pub(crate) counter: u64,
+    pub(crate) number: u64,
 }
 
 impl StateRecord {
@@ -270,6 +304,7 @@ impl StateRecord {
             outbox: Vec::new(),
             next_outgoing: 0,
             messages: 0,
+            read_to: None,
             successor: None,
         }
     }

@@ -66,6 +66,7 @@ impl Core {
         }
         match self.information_by_any_key(id).await? {
             Ok(information) => {
+                self.ask_about_outbox(id).await?;
                 self.report(id).await?;
                 self.build_external(id, &Entrance::Resync, &information)
                     .await?;

@@ -76,6 +76,13 @@ impl Core {
         let in_place = from == 0 || (page.oldest <= from && from <= page.next);
         let empty = page.entries.is_empty() && in_place;
         if empty {
+            if from == 0 {
+                self.step(id, |group, _, _| {
+                    group.note_beginning(read, page);
+                    Ok(())
+                })
+                .await?;
+            }
             return Ok(false);
         }
         self.step(id, |group, tools, step| {

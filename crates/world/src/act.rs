@@ -286,11 +286,11 @@ pub(crate) async fn connections(client: &Client) -> Vec<Group> {
     groups
 }
 
-/// The groups of complete connections.
+/// The groups of connections that are complete or over.
 pub(crate) async fn all_connections(client: &Client) -> Vec<Group> {
     let contacts = client.contacts().await.unwrap_or_default();
     let complete = contacts
         .into_iter()
-        .filter(|contact| contact.state == ContactState::Connected);
+        .filter(|contact| matches!(contact.state, ContactState::Connected | ContactState::Ended));
     complete.filter_map(|contact| contact.group).collect()
 }

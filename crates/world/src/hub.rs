@@ -31,7 +31,8 @@ const INACTIVE_DAYS: u32 = 30;
 /// thousands of worlds.
 const WRITE_PER_WEEK: usize = 24;
 const CONTACT_PER_WEEK: usize = 6;
-const CACHE_BYTES: usize = 1 << 20;
+/// More than any world fills: what a read pushes out of the cache would look like a write of its.
+const CACHE_BYTES: usize = 1 << 26;
 /// A disk dies within so many operations, or the request is done before.
 const FAULT_WITHIN: u64 = 24;
 /// Requests that a hub answers at most once its disk is dead.
@@ -179,7 +180,10 @@ impl Hub {
         judged.map_err(|violation| match violation {
             Violation::RefusedAndWrote { what } => {
                 let operations = self.disk.activity().saturating_sub(before);
-                let what = format!("{what}, {operations} operations of the disk");
+                let asked = body.and_then(|body| DsRequest::parse(body).ok());
+                let asked = asked.map(|parsed| format!("{:?}", parsed.request.body));
+                let asked: String = asked.unwrap_or_default().chars().take(40).collect();
+                let what = format!("{what}, {operations} operations of the disk for {asked}");
                 Violation::RefusedAndWrote { what }
             }
             other => other,

@@ -31,8 +31,11 @@ mod figures;
 mod hub;
 mod ledger;
 mod network;
+#[cfg(test)]
+mod scenes;
 mod search;
 mod shown;
+mod tell;
 mod till;
 mod violation;
 mod wait;

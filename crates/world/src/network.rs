@@ -10,6 +10,7 @@ use crate::hub::Hub;
 use sordino_client::simulation::{Attempt, Reply, World};
 use sordino_server::HttpAnswer;
 use sordino_store::conformance::volatile::Disk;
+use sordino_wire::{DsRequest, DsResponse};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ struct State {
     chance: Chance,
     faulty: bool,
     cut_off: Vec<bool>,
+    /// Devices whose answers are all lost.
+    #[cfg(test)]
+    deaf: std::collections::BTreeSet<usize>,
     counts: Counts,
 }
 
@@ -38,18 +42,23 @@ struct State {
 pub(crate) struct Network {
     hub: Mutex<Hub>,
     state: Mutex<State>,
+    /// Whether each attempt is printed.
+    verbose: bool,
 }
 
 impl Network {
-    pub(crate) fn new(hub: Hub, chance: Chance, devices: usize) -> Arc<Self> {
+    pub(crate) fn new(hub: Hub, chance: Chance, devices: usize, verbose: bool) -> Arc<Self> {
         Arc::new(Self {
             hub: Mutex::new(hub),
             state: Mutex::new(State {
                 chance,
                 faulty: false,
                 cut_off: vec![false; devices],
+                #[cfg(test)]
+                deaf: Default::default(),
                 counts: Counts::default(),
             }),
+            verbose,
         })
     }
 
@@ -82,6 +91,16 @@ impl Network {
         }
     }
 
+    /// Lets a device hear no answers, or hear them again.
+    #[cfg(test)]
+    pub(crate) fn set_deaf(&self, device: usize, deaf: bool) {
+        let mut state = self.state();
+        match deaf {
+            true => state.deaf.insert(device),
+            false => state.deaf.remove(&device),
+        };
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.state().counts.clone()
     }
@@ -89,11 +108,17 @@ impl Network {
     /// Decides what becomes of an attempt, with its delays there and back.
     fn decide(&self, device: usize) -> (Option<Fate>, Duration, Duration) {
         let mut state = self.state();
+        #[cfg(test)]
+        if state.deaf.contains(&device) {
+            let soon = Duration::from_millis(1);
+            return (Some(Fate::AnswerLost), soon, soon);
+        }
         let State {
             chance,
             faulty,
             cut_off,
             counts,
+            ..
         } = &mut *state;
         let slow = *faulty && chance.per_mille(30);
         if slow {
@@ -135,6 +160,10 @@ impl Network {
         };
         tokio::time::sleep(there).await;
         let answer = self.hub().handle(path, body.as_deref());
+        if self.verbose {
+            let line = attempt_line(body.as_deref(), answer.as_ref());
+            println!("        {device} {line} {fate:?}");
+        }
         if let Fate::Twice(later_ms) = fate {
             let network = Arc::clone(&self);
             tokio::spawn(async move {
@@ -150,6 +179,18 @@ impl Network {
         tokio::time::sleep(back).await;
         answer.map(reply)
     }
+}
+
+/// What was asked and what was answered, by name.
+fn attempt_line(body: Option<&[u8]>, answer: Option<&HttpAnswer>) -> String {
+    let asked = body.and_then(|body| DsRequest::parse(body).ok());
+    let asked = asked.map(|parsed| format!("{:?}", parsed.request.body));
+    let answer = answer.and_then(|answer| DsResponse::parse(&answer.body).ok());
+    let answer = answer.map(|answer| format!("{:?}", answer.body));
+    let short = |text: Option<String>, most: usize| -> String {
+        text.unwrap_or_default().chars().take(most).collect()
+    };
+    format!("{} -> {}", short(asked, 28), short(answer, 70))
 }
 
 fn reply(answer: HttpAnswer) -> Reply {

@@ -13,6 +13,7 @@ use crate::ledger::short;
 use crate::network::Network;
 use crate::search::Search;
 use crate::shown::{Shown, compare};
+use crate::tell::{event_line, is_explained, kind_of};
 use crate::violation::Violation;
 use sha2::{Digest as _, Sha256};
 use sordino_client::{
@@ -94,18 +95,12 @@ pub fn play(plan: Plan) -> Result<(Figures, History), Failure> {
             violation,
         }
     };
-    let seeds = Seeds::new(plan.seed);
-    seeds.install();
-    let of_threads = seeds.clone();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .on_thread_start(move || of_threads.install())
-        .build();
-    let runtime =
-        runtime.map_err(|e| fails(None)(Violation::DoesNotStart { why: e.to_string() }))?;
+    let runtime = runtime(plan.seed)
+        .map_err(|e| fails(None)(Violation::DoesNotStart { why: e.to_string() }))?;
     runtime.block_on(async {
         let mut world = World::begin(plan).await.map_err(fails(None))?;
+        world.network.set_faulty(true);
+        world.network.hub().faulty = true;
         for step in 0..plan.steps {
             world.step(step).await.map_err(fails(Some(step)))?;
         }
@@ -114,12 +109,23 @@ pub fn play(plan: Plan) -> Result<(Figures, History), Failure> {
     })
 }
 
-struct World {
+/// One thread, whose time passes when nothing is to be done, and whose chance is the seed's.
+pub(crate) fn runtime(seed: u64) -> std::io::Result<tokio::runtime::Runtime> {
+    let seeds = Seeds::new(seed);
+    seeds.install();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .on_thread_start(move || seeds.install())
+        .build()
+}
+
+pub(crate) struct World {
     plan: Plan,
     chance: Chance,
-    clock: WorldClock,
-    network: Arc<Network>,
-    devices: Vec<Device>,
+    pub(crate) clock: WorldClock,
+    pub(crate) network: Arc<Network>,
+    pub(crate) devices: Vec<Device>,
     search: Search,
     figures: Figures,
     history: Sha256,
@@ -134,6 +140,9 @@ struct World {
     excused: BTreeSet<(usize, GroupId)>,
     /// Devices that asked to leave a group.
     leaving: BTreeSet<(usize, GroupId)>,
+    /// Devices that have ever asked to leave a group: whoever was invited while it came in by a link
+    /// has two leaves there, and leaves with one.
+    left: BTreeSet<(usize, GroupId)>,
     /// Messages that a device was told the hub has.
     accepted: Vec<(usize, GroupId, String)>,
     // Last: the folder goes when all else has.
@@ -153,7 +162,7 @@ struct Seat {
 }
 
 /// Whether all who are in a group are together, and if not, how.
-fn table(seats: &[Seat], hubs: Option<u64>) -> Option<String> {
+fn table(seats: &[Seat], left: &[IdentifierUri], hubs: Option<u64>) -> Option<String> {
     let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
     // Where all who can have asked to leave, nobody is left to commit it, or to answer.
     if seats.iter().all(|seat| seat.leaving)
@@ -187,7 +196,8 @@ fn table(seats: &[Seat], hubs: Option<u64>) -> Option<String> {
     }
     let absent = first.members.iter().find(|member| {
         let user = member.identity.as_ref().map(|identity| &identity.user);
-        user.is_some_and(|user| seats.iter().all(|seat| seat.user != *user))
+        let is_out = |user| !left.contains(user) && seats.iter().all(|seat| seat.user != *user);
+        user.is_some_and(is_out)
     });
     absent.map(|_| "a member does not come in".to_owned())
 }
@@ -213,7 +223,8 @@ struct Part {
 }
 
 impl World {
-    async fn begin(plan: Plan) -> Result<Self, Violation> {
+    /// A world in which nothing fails yet, and everybody knows somebody.
+    pub(crate) async fn begin(plan: Plan) -> Result<Self, Violation> {
         let cannot = |why: String| Violation::DoesNotStart { why };
         let folder = tempfile::tempdir().map_err(|e| cannot(e.to_string()))?;
         let domain = Domain::new("hub.example").map_err(|_| cannot("domain".into()))?;
@@ -227,7 +238,7 @@ impl World {
             &clock,
             Chance::new(plan.seed, "hub"),
         )?;
-        let network = Network::new(hub, Chance::new(plan.seed, "network"), count);
+        let network = Network::new(hub, Chance::new(plan.seed, "network"), count, plan.verbose);
         let devices = (0..count).map(|index| {
             let chance = Chance::new(plan.seed, &format!("device {index}"));
             Device::new(index, &network, &clock, &domain, chance)
@@ -251,13 +262,12 @@ impl World {
             leaves: BTreeMap::new(),
             excused: BTreeSet::new(),
             leaving: BTreeSet::new(),
+            left: BTreeSet::new(),
             accepted: Vec::new(),
             _folder: folder,
         };
         world.meet().await?;
         world.check().await?;
-        world.network.set_faulty(true);
-        world.network.hub().faulty = true;
         Ok(world)
     }
 
@@ -320,11 +330,14 @@ impl World {
     fn surroundings(&mut self) -> Result<(), Violation> {
         if self.chance.per_mille(80) {
             self.clock.jump(self.chance.between(60, 4 * 3_600));
+            self.say(|| "the clock jumps".to_owned());
             self.figures.faults.add("clock jumps");
         }
         if self.chance.per_mille(30) && self.clock.passed_s() < MAX_PASSED_S {
             self.network.hub().audit()?;
-            self.clock.jump(self.chance.between(1, 9) * DAY_S);
+            let days = self.chance.between(1, 9);
+            self.clock.jump(days * DAY_S);
+            self.say(|| format!("{days} days pass"));
             self.figures.faults.add("absences of days");
             self.network.hub().upkeep()?;
         }
@@ -336,12 +349,19 @@ impl World {
             }
         }
         if self.chance.per_mille(30) {
+            self.say(|| "the hub crashes".to_owned());
             self.network.hub().crash()?;
         }
         if self.chance.per_mille(200) {
             self.network.hub().upkeep()?;
         }
         Ok(())
+    }
+
+    fn say(&self, what: impl FnOnce() -> String) {
+        if self.plan.verbose {
+            println!("    {}", what());
+        }
     }
 
     /// Some devices begin to do something.
@@ -375,6 +395,7 @@ impl World {
                 }
                 Act::Leave(group) => {
                     self.leaving.insert((device, group.id()));
+                    self.left.insert((device, group.id()));
                     None
                 }
                 _ => None,
@@ -482,10 +503,7 @@ impl World {
     fn heard(&mut self, device: usize, told: Vec<Event>) -> Result<(), Violation> {
         for event in told {
             if self.plan.verbose {
-                println!("    {device} hears {}", event_name(&event));
-                if let Event::Evidence { .. } = &event {
-                    println!("    {event:?}");
-                }
+                println!("    {device} hears {}", event_line(&event));
             }
             match &event {
                 Event::Removed { group } => {
@@ -696,9 +714,14 @@ impl World {
         let hubs = |id| self.network.hub().ledger.epoch(id);
         // Whoever comes back while a group is deleted may never learn of it.
         seats.retain(|id, _| !self.network.hub().ledger.is_deleted(*id));
-        seats
-            .into_iter()
-            .find_map(|(id, seats)| table(&seats, hubs(id)).map(|how| (id, how)))
+        seats.into_iter().find_map(|(id, seats)| {
+            let left: Vec<IdentifierUri> = self
+                .clients()
+                .filter(|(device, _)| self.left.contains(&(*device, id)))
+                .map(|(_, client)| client.credential().user)
+                .collect();
+            table(&seats, &left, hubs(id)).map(|how| (id, how))
+        })
     }
 
     /// Where a device is in each of its groups.
@@ -851,45 +874,4 @@ fn unexplained(device: usize, operation: &'static str) -> impl Fn(ClientError) -
         operation,
         error: format!("{error:?}"),
     }
-}
-
-/// Errors that faults, races and the users' own choices bring about.
-fn is_explained(error: &ClientError) -> bool {
-    !matches!(
-        error,
-        ClientError::BadAnswer
-            | ClientError::BadHandover
-            | ClientError::OtherHub
-            | ClientError::Crypto(_)
-            | ClientError::Vault(_)
-            | ClientError::OutOfBounds
-            | ClientError::Mls(_)
-            | ClientError::IdentityMismatch
-    )
-}
-
-fn kind_of(error: &ClientError) -> &'static str {
-    match error {
-        ClientError::Unreachable => "unreachable",
-        ClientError::Refused(_) => "refused",
-        ClientError::NotAllowed(_) => "not allowed",
-        ClientError::Contended => "contended",
-        ClientError::NotInGroup => "not in the group",
-        ClientError::Inactive(_) => "inactive",
-        ClientError::SecretUnknown => "secret unknown",
-        ClientError::NoInvite => "no invite",
-        ClientError::NoSuchMember => "no such member",
-        ClientError::AlreadyMember => "already a member",
-        ClientError::NotConnected => "not connected",
-        ClientError::PoolEmpty => "pool empty",
-        ClientError::UnusableKeyPackages => "unusable key packages",
-        ClientError::Vault(_) => "vault",
-        _ => "other errors",
-    }
-}
-
-fn event_name(event: &Event) -> String {
-    let text = format!("{event:?}");
-    let end = text.find([' ', '(']).unwrap_or(text.len());
-    text.get(..end).unwrap_or_default().to_owned()
 }

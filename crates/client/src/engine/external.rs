@@ -433,6 +433,7 @@ impl LoadedGroup {
             self.enter_generation(step, next);
         }
         self.take_reissued(tools, step, delivered)?;
+        self.settle_outbox(step)?;
         let group = self.id();
         step.events.push(if resync {
             Event::Recovered {

@@ -10,6 +10,7 @@ pub(crate) mod create;
 pub(crate) mod external;
 pub(crate) mod look;
 pub(crate) mod merge;
+pub(crate) mod outgoing;
 pub(crate) mod own_commit;
 pub(crate) mod plan;
 pub(crate) mod process;

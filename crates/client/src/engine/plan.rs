@@ -119,6 +119,19 @@ impl LoadedGroup {
             .collect()
     }
 
+    /// A set that is in already is not added again: the commit of an earlier attempt came through.
+    pub(crate) fn require_strangers(&self, joiners: &[Joiner]) -> Result<()> {
+        let members = self.members()?;
+        let inside = |joiner: &Joiner| {
+            let key = &joiner.credential.signature_key;
+            members.by_signature_key(key).is_some()
+        };
+        match joiners.iter().any(inside) {
+            true => Err(ClientError::AlreadyMember),
+            false => Ok(()),
+        }
+    }
+
     /// The leaves that a plan removes by value. Leaves that are leaving anyway are left to their
     /// proposals, which the commit contains too.
     pub(crate) fn targets(&self, plan: &Plan) -> Result<Vec<u32>> {

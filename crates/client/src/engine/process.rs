@@ -10,7 +10,7 @@ use crate::engine::tools::Tools;
 use crate::error::{ClientError, GroupStatus, Result, mls};
 use crate::events::{Event, Evidence};
 use crate::mls::{Exporter, protocol_message};
-use crate::records::{GenerationRecord, ProposalRecord, QuestionRecord, Trouble};
+use crate::records::{GenerationRecord, Place, ProposalRecord, QuestionRecord, Trouble};
 use openmls::prelude::{
     OpenMlsProvider, ProcessedMessage, ProcessedMessageContent, QueuedProposal, Sender,
     StagedCommit,
@@ -84,8 +84,33 @@ impl LoadedGroup {
             self.external = None;
         }
         step.events.push(Event::Gap { group: self.id() });
+        // The numbers may have begun again.
+        self.state.read_to = None;
         self.note_trouble(Trouble::Lost);
         Ok(())
+    }
+
+    /// Whether a former life in this group has read an entry, and notes that it is read now:
+    /// whoever is added again reads from where it was added, which may be before it was removed.
+    fn was_read(&mut self, counter: u64, number: u64) -> Result<bool> {
+        let place = Place {
+            generation: self.generation()?,
+            counter,
+            number,
+        };
+        let repeats = self.state.read_to.is_some_and(|read| place <= read);
+        if !repeats {
+            self.state.read_to = Some(place);
+        }
+        Ok(repeats)
+    }
+
+    /// Notes where a stream begins that nobody has written to: what dies unread is missed then.
+    pub(crate) fn note_beginning(&mut self, read: &StreamRead, page: &StreamPage) {
+        let same = self.state.cursor == read.from && self.read_stream() == Some(read.stream_id);
+        if same && read.from == 0 && page.entries.is_empty() {
+            self.state.cursor = page.next;
+        }
     }
 
     fn process_entry(
@@ -106,8 +131,10 @@ impl LoadedGroup {
         };
         if delivery.counter < self.state.counter {
             step.events.push(Event::RolledBack { group: self.id() });
+            self.state.read_to = None;
         }
         self.state.counter = self.state.counter.max(delivery.counter);
+        step.repeats = self.was_read(delivery.counter, entry.number)?;
         if self.external.is_some() {
             return self.await_external(tools, step, &delivery);
         }

@@ -210,6 +210,19 @@ impl LoadedGroup {
         Ok(())
     }
 
+    /// An own message that the hub has, and whose echo will not be read.
+    pub(crate) fn show_own(&mut self, step: &mut Step, own: &OutgoingRecord) -> Result<()> {
+        step.repeats = false;
+        let said = Said {
+            sender: self.own_credential()?,
+            own: true,
+            content: own.content.as_slice().to_vec(),
+            time_s: step.now_s,
+            epoch: own.epoch,
+        };
+        self.take_content(step, said)
+    }
+
     fn decrypt(&mut self, bytes: &[u8]) -> Option<Received> {
         let message = protocol_message(bytes).ok()?;
         if !matches!(message, ProtocolMessage::PrivateMessage(_)) {
@@ -243,7 +256,7 @@ impl LoadedGroup {
         let content = exact::<MemberContent>(&Zeroizing::new(said.content));
         match content {
             Ok(MemberContent::Application(content)) => {
-                if said.own || step.kind.admits(&sender) {
+                if !step.repeats && (said.own || step.kind.admits(&sender)) {
                     let message = Message {
                         number: self.state.messages,
                         sender,

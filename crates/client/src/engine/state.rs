@@ -21,6 +21,7 @@ use sordino_wire::{
     Digest, Domain, GroupAccess, GroupId, HeadAccess, IdentifierUri, MemberContent, PolicySummary,
     PseudonymousCredential, SignatureKey, StreamId,
 };
+use std::collections::BTreeSet;
 use tls_codec::DeserializeBytes;
 
 /// A group in memory.
@@ -43,6 +44,10 @@ pub(crate) struct Step {
     pub(crate) control: Option<Control>,
     /// What the group is for.
     pub(crate) kind: GroupKind,
+    /// Messages of the outbox that the hub certainly does not have.
+    pub(crate) unposted: BTreeSet<u64>,
+    /// Whether the entry was read before, by a former leaf of this device.
+    pub(crate) repeats: bool,
     /// The hub's time, for what becomes due.
     pub(crate) now_s: u64,
 }
@@ -108,6 +113,8 @@ impl Step {
             events: Vec::new(),
             control: None,
             kind: GroupKind::default(),
+            unposted: BTreeSet::new(),
+            repeats: false,
             now_s,
         }
     }
@@ -175,7 +182,7 @@ impl LoadedGroup {
     }
 
     /// Whoever is out keeps no key.
-    pub(crate) fn wipe_if_over(&mut self) {
+    pub(crate) fn wipe_if_over(&mut self, step: &mut Step) {
         if matches!(
             self.state.status,
             GroupStatus::Removed | GroupStatus::Deleted
@@ -183,7 +190,7 @@ impl LoadedGroup {
             self.drop_mls();
             self.external = None;
             self.keys.generations.clear();
-            self.state.outbox.clear();
+            self.drop_outbox(step);
             self.state.pending = None;
         }
     }

@@ -146,7 +146,8 @@ impl Core {
                 Taken::Empty => return self.invite_by_connection(id, user).await,
             };
             match self.commit(id, &Plan::AddUsers(entries)).await {
-                Ok(()) => {
+                // Already: by the commit of an earlier attempt, with the same set.
+                Ok(()) | Err(ClientError::AlreadyMember) => {
                     self.forget_set(user)?;
                     return Ok(Invited::Added);
                 }

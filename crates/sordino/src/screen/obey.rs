@@ -219,6 +219,17 @@ pub(super) fn told(event: &Event) -> Option<String> {
         Event::Evidence { .. } => "A member or the hub cheated; it was noticed.".to_owned(),
         Event::RolledBack { .. } => "The hub lost a part of a conversation.".to_owned(),
         Event::Halted { .. } => "The hub cheats; a room is not read any further.".to_owned(),
+        Event::NotSent {
+            content,
+            may_have_arrived,
+            ..
+        } => {
+            let what = String::from_utf8_lossy(content);
+            match may_have_arrived {
+                true => format!("Perhaps not sent, and not tried again: {what}"),
+                false => format!("Not sent: {what}"),
+            }
+        }
         Event::Gap { .. } => "Some messages had expired before they were read.".to_owned(),
         _ => return None,
     };
