@@ -197,6 +197,7 @@ fn all<T: Display>(values: Vec<T>) -> Vec<String> {
 
 /// What the screen says of an event; most show by themselves.
 pub(super) fn told(event: &Event) -> Option<String> {
+    use crate::chat::Content;
     use crate::chat::short_name;
     let text = match event {
         Event::ConnectionRequested { .. } => "Somebody asks for a connection.".to_owned(),
@@ -224,7 +225,11 @@ pub(super) fn told(event: &Event) -> Option<String> {
             may_have_arrived,
             ..
         } => {
-            let what = String::from_utf8_lossy(content);
+            let what = match Content::read(content) {
+                Content::Text(text) => text,
+                Content::RoomName(name) => format!("the name {name}"),
+                Content::Unknown => "a message".to_owned(),
+            };
             match may_have_arrived {
                 true => format!("Perhaps not sent, and not tried again: {what}"),
                 false => format!("Not sent: {what}"),
