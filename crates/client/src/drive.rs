@@ -201,6 +201,10 @@ impl Core {
                 tokio::time::sleep(Duration::from_secs(u64::from(retry_after_s))).await;
                 Ok(Driven::Lost)
             }
+            Reject::AwaitingConfirmation => {
+                self.hand_on_questions(id).await?;
+                Err(ClientError::Refused(reject))
+            }
             reject => Err(ClientError::Refused(reject)),
         }
     }

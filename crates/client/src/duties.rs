@@ -213,6 +213,21 @@ impl Core {
         .await
     }
 
+    /// Opens the state without changing it: whoever could confirm may wait for an answer itself,
+    /// and the hub hands questions on when a member opens the state, not when it refuses one.
+    pub(crate) async fn hand_on_questions(&self, id: GroupId) -> Result<()> {
+        let opened = self
+            .member_request(id, |group, tools| {
+                let body = RequestBody::ConfirmKeys(group.access()?);
+                leaf_request(group, tools, group.epoch()?, body)
+            })
+            .await;
+        match opened {
+            Err(ClientError::Unreachable) => Err(ClientError::Unreachable),
+            _ => Ok(()),
+        }
+    }
+
     /// Answers somebody's key request.
     async fn answer(&self, id: GroupId, digest: Digest) -> Result<()> {
         let _ = self

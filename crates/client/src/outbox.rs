@@ -13,6 +13,8 @@ use sordino_wire::{GroupId, MemberContent, Reject};
 
 /// How often one message is tried before the caller hears of it.
 const ATTEMPTS: u32 = 12;
+/// How often a group may come back while one message is sent.
+const RETURNS: u32 = 3;
 
 impl Core {
     /// Sends a message; it is durable here before it goes out, and at the hub afterwards.
@@ -26,7 +28,27 @@ impl Core {
             .step(id, |group, tools, _| group.queue_message(tools, content))
             .await?;
         cell.note_unposted(number);
-        self.flush_in_turn(id, Some(number)).await
+        for _ in 0..RETURNS {
+            match self.flush_in_turn(id, Some(number)).await {
+                Err(ClientError::Inactive(GroupStatus::Recovering)) => {}
+                outcome => return outcome,
+            }
+            // The group has to come back first.
+            if let Err(error) = self.make_active(id).await {
+                return self.not_now(id, number, error).await;
+            }
+        }
+        let error = ClientError::Inactive(GroupStatus::Recovering);
+        self.not_now(id, number, error).await
+    }
+
+    /// The caller hears that its message was not sent, so it is not; unless it may be at the hub.
+    async fn not_now(&self, id: GroupId, number: u64, error: ClientError) -> Result<()> {
+        if !self.cell(id).is_unposted(number) {
+            return Err(ClientError::Unreachable);
+        }
+        self.give_up(id, number, false).await?;
+        Err(error)
     }
 
     /// Nobody speaks in an epoch that somebody has asked to leave: what is pending goes first.
@@ -61,12 +83,12 @@ impl Core {
                 Err(error @ (ClientError::Unreachable | ClientError::Queued { .. })) => {
                     return Err(error);
                 }
+                // It is sent when the group is back.
+                Err(error @ ClientError::Inactive(GroupStatus::Recovering)) => return Err(error),
                 Err(error) if until == Some(number) => {
                     self.give_up(id, number, false).await?;
                     return Err(error);
                 }
-                // It is sent when the group is back.
-                Err(error @ ClientError::Inactive(GroupStatus::Recovering)) => return Err(error),
                 Err(_) => self.give_up(id, number, true).await?,
             }
         }

@@ -10,6 +10,7 @@
 use crate::clock::DAY_S;
 use crate::world::{Plan, World, runtime};
 use sordino_client::{Client, ClientError, Event, Group, GroupSettings, GroupStatus, Invited};
+use sordino_wire::Reject;
 
 /// More days than entries are kept in these worlds.
 const TOO_LONG_DAYS: u64 = 9;
@@ -108,12 +109,10 @@ fn a_message_whose_answer_is_lost_for_good_is_not_sent_twice() {
         scene.told(0);
 
         scene.pass_days();
-        scene.sync(0).await;
-        scene.sync(0).await;
+        at_0.send(b"again").await.unwrap();
         let told = scene.told(0);
         assert_eq!(unsent(&told), [(b"heard or not".as_slice(), true)]);
         assert!(told.iter().any(|event| matches!(event, Event::Gap { .. })));
-        at_0.send(b"again").await.unwrap();
         scene.sync(1).await;
         scene.sync(0).await;
         assert_eq!(texts(&at_1).await, ["heard or not", "again"]);
@@ -280,6 +279,38 @@ fn a_key_that_is_outdated_when_it_arrives_accuses_nobody() {
         scene.sync(2).await;
         assert!(!accuses(&scene.told(2)));
         assert_eq!(at_2.status().await.unwrap(), GroupStatus::Active);
+        scene.audit();
+    });
+}
+
+#[test]
+fn a_member_alone_does_not_shut_out_the_one_who_could_confirm() {
+    scene(|mut scene| async move {
+        let at_0 = scene.room(0, GroupSettings::closed()).await;
+        let at_1 = scene.invite(&at_0, 1).await;
+        at_1.lose_mls_state().await.unwrap();
+        // Somebody must confirm the keys before the chain goes on for ever.
+        at_0.move_generation().await.unwrap();
+        let mut moves = 0;
+        while at_0.update().await.is_ok() {
+            moves += 1;
+            assert!(moves < 50);
+        }
+        let awaits = |outcome: Result<(), ClientError>| {
+            matches!(
+                outcome,
+                Err(ClientError::Refused(Reject::AwaitingConfirmation))
+            )
+        };
+        assert!(awaits(at_0.update().await));
+        scene.sync(1).await;
+        assert!(awaits(at_0.update().await));
+        scene.sync(0).await;
+        scene.sync(1).await;
+        scene.sync(1).await;
+        assert_eq!(at_1.status().await.unwrap(), GroupStatus::Active);
+        at_0.update().await.unwrap();
+        scene.told(0);
         scene.audit();
     });
 }

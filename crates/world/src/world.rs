@@ -508,6 +508,8 @@ impl World {
             match &event {
                 Event::Removed { group } => {
                     self.excused.insert((device, *group));
+                    // An older Welcome may bring it in again.
+                    self.epochs.remove(&(device, *group));
                     self.leaving.remove(&(device, *group));
                 }
                 Event::Gap { group }

@@ -59,6 +59,8 @@ impl LoadedGroup {
 
     /// Signs a message of the outbox again with a new time; the ciphertext stays the same.
     pub(crate) fn sign_again(&mut self, tools: &Tools<'_>, number: u64) -> Result<()> {
+        // Where the stream has a gap, it does not tell whether an earlier attempt came through.
+        self.require_active()?;
         let Some(outgoing) = self.outgoing(number) else {
             return Ok(());
         };
