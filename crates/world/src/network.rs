@@ -11,6 +11,7 @@ use sordino_client::simulation::{Attempt, Reply, World};
 use sordino_server::HttpAnswer;
 use sordino_store::conformance::volatile::Disk;
 use sordino_wire::{DsRequest, DsResponse};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,9 +33,8 @@ struct State {
     chance: Chance,
     faulty: bool,
     cut_off: Vec<bool>,
-    /// Devices whose answers are all lost.
-    #[cfg(test)]
-    deaf: std::collections::BTreeSet<usize>,
+    /// Devices whose answers to group operations are all lost.
+    deaf: BTreeSet<usize>,
     counts: Counts,
 }
 
@@ -54,8 +54,7 @@ impl Network {
                 chance,
                 faulty: false,
                 cut_off: vec![false; devices],
-                #[cfg(test)]
-                deaf: Default::default(),
+                deaf: BTreeSet::new(),
                 counts: Counts::default(),
             }),
             verbose,
@@ -91,7 +90,7 @@ impl Network {
         }
     }
 
-    /// Lets a device hear no answers, or hear them again.
+    /// Lets a device hear no answers to group operations, or hear them again.
     #[cfg(test)]
     pub(crate) fn set_deaf(&self, device: usize, deaf: bool) {
         let mut state = self.state();
@@ -106,10 +105,9 @@ impl Network {
     }
 
     /// Decides what becomes of an attempt, with its delays there and back.
-    fn decide(&self, device: usize) -> (Option<Fate>, Duration, Duration) {
+    fn decide(&self, device: usize, path: &str) -> (Option<Fate>, Duration, Duration) {
         let mut state = self.state();
-        #[cfg(test)]
-        if state.deaf.contains(&device) {
+        if path == sordino_wire::media::GROUP_OPERATION && state.deaf.contains(&device) {
             let soon = Duration::from_millis(1);
             return (Some(Fate::AnswerLost), soon, soon);
         }
@@ -153,7 +151,7 @@ impl Network {
         path: &'static str,
         body: Option<Vec<u8>>,
     ) -> Option<Reply> {
-        let (fate, there, back) = self.decide(device);
+        let (fate, there, back) = self.decide(device, path);
         let Some(fate) = fate.filter(|fate| *fate != Fate::RequestLost) else {
             tokio::time::sleep(PATIENCE).await;
             return None;
