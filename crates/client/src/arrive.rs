@@ -146,7 +146,6 @@ impl Core {
             group_id: id,
             slot,
             rotation: 0,
-            rotation_in_flight: None,
             generations: vec![generation],
             invite_code: None,
         };

@@ -165,9 +165,22 @@ impl Group {
         self.commit(&Plan::RemoveUsers(user_pseudonyms)).await
     }
 
-    /// Removes a user, with all devices.
+    /// Removes a user, with all devices: under every pseudonym that is known to be that user's.
+    /// Whoever was invited while it came in by a link is there twice.
     pub async fn remove(&self, person: &Person) -> Result<()> {
-        self.remove_users(vec![person.user_pseudonym.clone()]).await
+        let mut users = vec![person.user_pseudonym.clone()];
+        for member in self.members().await? {
+            let same = match (&member.identity, &person.identity) {
+                (Some(one), Some(other)) => {
+                    one.user == other.user && one.account_key == other.account_key
+                }
+                _ => false,
+            };
+            if same && !users.contains(&member.user_pseudonym) {
+                users.push(member.user_pseudonym);
+            }
+        }
+        self.remove_users(users).await
     }
 
     /// Removes other devices of this user, by client pseudonym.

@@ -24,6 +24,7 @@ impl Core {
         self.make_active(id).await?;
         self.finish_pending(id).await?;
         self.commit_what_must_be(id).await?;
+        self.make_active(id).await?;
         let number = self
             .step(id, |group, tools, _| group.queue_message(tools, content))
             .await?;

@@ -206,8 +206,6 @@ pub(crate) struct KeysRecord {
     pub(crate) slot: Slot,
     /// Of the leaf key in the tree.
     pub(crate) rotation: u32,
-    /// Of a leaf key in a commit that may or may not have been applied.
-    pub(crate) rotation_in_flight: Option<u32>,
     /// The current generation last, the one before it first.
     pub(crate) generations: Vec<GenerationRecord>,
     pub(crate) invite_code: Option<Digest>,

@@ -9,7 +9,9 @@
 
 use crate::clock::DAY_S;
 use crate::world::{Plan, World, runtime};
-use sordino_client::{Client, ClientError, Event, Group, GroupSettings, GroupStatus, Invited};
+use sordino_client::{
+    Client, ClientError, Event, Group, GroupSettings, GroupStatus, Invited, Person,
+};
 use sordino_wire::Reject;
 
 /// More days than entries are kept in these worlds.
@@ -197,7 +199,7 @@ fn so_is_what_a_creator_does_not_read_of_its_own() {
     });
 }
 
-async fn other(group: &Group) -> sordino_client::Person {
+async fn other(group: &Group) -> Person {
     let own = group.own().await.unwrap().user_pseudonym;
     let mut members = group.members().await.unwrap();
     members.retain(|person| person.user_pseudonym != own);
@@ -311,6 +313,55 @@ fn a_member_alone_does_not_shut_out_the_one_who_could_confirm() {
         assert_eq!(at_1.status().await.unwrap(), GroupStatus::Active);
         at_0.update().await.unwrap();
         scene.told(0);
+        scene.audit();
+    });
+}
+
+#[test]
+fn a_rotation_that_was_never_heard_of_is_found_in_the_tree() {
+    scene(|mut scene| async move {
+        let at_0 = scene.room(0, GroupSettings::closed()).await;
+        scene.invite(&at_0, 1).await;
+        scene.0.network.set_deaf(0, true);
+        let updated = at_0.update().await;
+        assert!(matches!(updated, Err(ClientError::Unreachable)));
+        scene.0.network.set_deaf(0, false);
+        scene.sync(1).await;
+        scene.pass_days();
+        at_0.send(b"back").await.unwrap();
+        assert_eq!(at_0.status().await.unwrap(), GroupStatus::Active);
+        let gap = |event: &Event| matches!(event, Event::Gap { .. });
+        assert!(scene.told(0).iter().any(gap));
+        scene.audit();
+    });
+}
+
+#[test]
+fn whoever_is_there_twice_is_removed_as_a_whole() {
+    scene(|mut scene| async move {
+        let at_1 = scene.room(1, GroupSettings::open()).await;
+        let link = at_1.invite_link().await.unwrap();
+        let user = scene.client(2).credential().user;
+        // Neither knows of the other.
+        let client = scene.client(2);
+        let (joined, invited) = tokio::join!(client.join_open(&link), at_1.invite(&user));
+        joined.unwrap();
+        assert_eq!(invited.unwrap(), Invited::Added);
+        for _ in 0..3 {
+            scene.sync(2).await;
+            scene.sync(1).await;
+        }
+        let members = at_1.members().await.unwrap();
+        assert_eq!(members.len(), 3);
+        let is_2 = |person: &&Person| {
+            let identity = person.identity.as_ref();
+            identity.is_some_and(|identity| identity.user == user)
+        };
+        let twice: Vec<&Person> = members.iter().filter(is_2).collect();
+        assert_eq!(twice.len(), 2);
+        at_1.remove(twice[0]).await.unwrap();
+        assert_eq!(at_1.members().await.unwrap().len(), 1);
+        scene.told(1);
         scene.audit();
     });
 }

@@ -97,7 +97,6 @@ impl LoadedGroup {
         };
         let commit_hash = sha256(body.commit.as_slice());
         let request = self.sign_commit(tools, draft.verdict.auth, body, &draft.new_leaf)?;
-        self.keys.rotation_in_flight = draft.plan.rotates().then_some(draft.rotation);
         self.state.pending = Some(PendingCommit {
             commit_hash,
             epoch: self.epoch()?,

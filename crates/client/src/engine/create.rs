@@ -75,7 +75,6 @@ pub(crate) fn create(
             group_id: site.group_id,
             slot: site.slot,
             rotation: 0,
-            rotation_in_flight: None,
             generations: vec![GenerationRecord {
                 generation: 0,
                 ear_key: secret.ear_key()?.secret().duplicate(),

@@ -173,7 +173,6 @@ impl LoadedGroup {
             owes_identity: u8::from(owes),
         };
         self.keys.rotation = start.rotation;
-        self.keys.rotation_in_flight = None;
         self.state.cursor = information.position.cursor;
         self.state.counter = self.state.counter.max(information.position.counter);
         self.external = Some(record);
@@ -225,8 +224,8 @@ impl LoadedGroup {
         })
     }
 
-    /// The own leaf as it is in the tree: a rotation may have been applied or not, and a hub that
-    /// went back in time has forgotten some.
+    /// The own leaf as it is in the tree: a rotation may have been applied of which this device never
+    /// heard, and a hub that went back in time has forgotten some.
     fn find_own_leaf(
         &self,
         tools: &Tools<'_>,
@@ -234,8 +233,8 @@ impl LoadedGroup {
     ) -> Result<OwnLeaf> {
         let current = self.keys.rotation;
         let former = (0..current).rev().take(MAX_FORGOTTEN_ROTATIONS);
-        let in_flight = self.keys.rotation_in_flight;
-        let candidates = in_flight.into_iter().chain([current]).chain(former);
+        let unheard = current.checked_add(1);
+        let candidates = [current].into_iter().chain(unheard).chain(former);
         for rotation in candidates {
             let leaf = self.leaf_at(tools.device, rotation)?;
             let tree = information.ratchet_tree.as_slice();

@@ -31,7 +31,6 @@ impl LoadedGroup {
         merged: Merged<'_>,
     ) -> Result<Flow> {
         self.clear_epoch();
-        self.keys.rotation_in_flight = None;
         if merged.evicted {
             self.state.status = GroupStatus::Removed;
             step.events.push(Event::Removed { group: self.id() });

@@ -29,7 +29,6 @@ impl LoadedGroup {
             .map_err(mls("the own commit does not merge"))?;
         self.clear_epoch();
         self.keys.rotation = pending.rotation;
-        self.keys.rotation_in_flight = None;
         self.state.last_own_commit = Some(pending.commit_hash);
         if pending.pays_identity == 1 {
             self.state.owes_identity = 0;
@@ -67,7 +66,6 @@ impl LoadedGroup {
             return Ok(());
         }
         self.state.pending = None;
-        self.keys.rotation_in_flight = None;
         let (group, provider) = self.mls_mut()?;
         group
             .clear_pending_commit(provider.storage())

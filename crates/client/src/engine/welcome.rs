@@ -119,7 +119,6 @@ pub(crate) fn join(
             group_id: object.group_id,
             slot: arrival.key_package.slot.clone(),
             rotation: 0,
-            rotation_in_flight: None,
             generations: vec![GenerationRecord {
                 generation: object.generation,
                 ear_key: secret.ear_key()?.secret().duplicate(),
