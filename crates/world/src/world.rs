@@ -3,7 +3,11 @@
 //! Invariant: devices do things at the same time, in tasks of one thread; between two steps nobody
 //! is in the middle of anything but copies of requests that are still under way.
 
-use crate::act::{Act, Offer, all_connections, connections, rooms};
+mod ending;
+mod meeting;
+mod seats;
+
+use crate::act::{Act, Offer, connections, rooms};
 use crate::chance::Chance;
 use crate::clock::{DAY_S, WorldClock};
 use crate::device::Device;
@@ -12,13 +16,10 @@ use crate::hub::Hub;
 use crate::ledger::short;
 use crate::network::Network;
 use crate::search::Search;
-use crate::shown::{Shown, compare};
 use crate::tell::{event_line, is_explained, kind_of};
 use crate::violation::Violation;
 use sha2::{Digest as _, Sha256};
-use sordino_client::{
-    Client, ClientError, ContactState, Event, Group, GroupStatus, Person, Recovery, raw,
-};
+use sordino_client::{Client, ClientError, Event, Group, Recovery, raw};
 use sordino_server::Seeds;
 use sordino_wire::{Domain, GroupId, IdentifierUri};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,15 +32,6 @@ use tokio::task::JoinHandle;
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 /// Absences end before the heads of silent streams die, which would begin their numbers anew.
 const MAX_PASSED_S: u64 = 30 * DAY_S;
-/// Rounds in which all must come together.
-const ROUNDS: u32 = 60;
-/// Between two of them, in seconds.
-const ROUND_S: u64 = 20;
-/// So often somebody does something meanwhile.
-const STIR_EVERY: u32 = 4;
-/// So often a day passes.
-const DAY_EVERY: u32 = 20;
-
 /// Which world is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -149,70 +141,6 @@ pub(crate) struct World {
     _folder: tempfile::TempDir,
 }
 
-/// Where one device is in one group.
-struct Seat {
-    device: usize,
-    user: IdentifierUri,
-    active: bool,
-    busy: bool,
-    leaving: bool,
-    leaf: Option<IdentifierUri>,
-    position: Option<(u64, Vec<u8>)>,
-    members: Vec<Person>,
-}
-
-/// Whether all who are in a group are together, and if not, how.
-fn table(seats: &[Seat], left: &[IdentifierUri], hubs: Option<u64>) -> Option<String> {
-    let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
-    // Where all who can have asked to leave, nobody is left to commit it, or to answer.
-    if seats.iter().all(|seat| seat.leaving)
-        || (!active.is_empty() && active.iter().all(|seat| seat.leaving))
-    {
-        return None;
-    }
-    let first = active.first();
-    for seat in seats.iter().filter(|seat| !seat.active) {
-        // Whoever was removed while it could read nothing may never learn of it.
-        let among = first.is_none_or(|first| first.holds(seat));
-        if among {
-            return Some(format!("device {} does not come back", seat.device));
-        }
-    }
-    let first = first?;
-    for seat in &active {
-        let device = seat.device;
-        if seat.busy && !seat.leaving {
-            return Some(format!("device {device} is busy"));
-        }
-        if seat.position.as_ref().map(|(epoch, _)| *epoch) != hubs {
-            return Some(format!("device {device} is not in the hub's epoch"));
-        }
-        if seat.position != first.position || seat.members.len() != first.members.len() {
-            return Some(format!("device {device} differs"));
-        }
-        if !first.holds(seat) {
-            return Some(format!("device {device} is not among the members"));
-        }
-    }
-    let absent = first.members.iter().find(|member| {
-        let user = member.identity.as_ref().map(|identity| &identity.user);
-        let is_out = |user| !left.contains(user) && seats.iter().all(|seat| seat.user != *user);
-        user.is_some_and(is_out)
-    });
-    absent.map(|_| "a member does not come in".to_owned())
-}
-
-impl Seat {
-    /// Whether another one is among the members, as this device sees them.
-    fn holds(&self, other: &Self) -> bool {
-        let mut leaves = self.members.iter().map(|member| &member.client_pseudonym);
-        other
-            .leaf
-            .as_ref()
-            .is_some_and(|leaf| leaves.any(|member| member == leaf))
-    }
-}
-
 /// One device's part of a step.
 struct Part {
     device: usize,
@@ -269,51 +197,6 @@ impl World {
         world.meet().await?;
         world.check().await?;
         Ok(world)
-    }
-
-    /// Everybody registers and knows most of the others.
-    async fn meet(&mut self) -> Result<(), Violation> {
-        for device in &mut self.devices {
-            let (index, name) = (device.index, device.name);
-            let registered = device.register().await;
-            registered.map_err(unexplained(index, "register"))?;
-            self.search.add("name", name.as_bytes());
-        }
-        for asker in 0..self.devices.len() {
-            for asked in 0..asker {
-                if asker.abs_diff(asked) == 1 || self.chance.one_in(2) {
-                    self.connect(asker, asked).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn connect(&mut self, asker: usize, asked: usize) -> Result<(), Violation> {
-        let error = unexplained(asker, "connect");
-        let (Some(from), Some(to)) = (self.devices.get(asker), self.devices.get(asked)) else {
-            return Ok(());
-        };
-        let (Some(asking), Some(being_asked)) = (from.client.clone(), to.client.clone()) else {
-            return Ok(());
-        };
-        let handle = to.handle().map_err(&error)?;
-        asking.connect(&handle).await.map_err(&error)?;
-        being_asked.sync_once().await.map_err(&error)?;
-        let user = asking.credential().user;
-        let requests = being_asked.connection_requests().await.map_err(&error)?;
-        if let Some(request) = requests.iter().find(|request| request.from == user) {
-            being_asked.accept(request.id).await.map_err(&error)?;
-        }
-        for _ in 0..3 {
-            being_asked.sync_once().await.map_err(&error)?;
-            asking.sync_once().await.map_err(&error)?;
-        }
-        let contact = asking.contact(&being_asked.credential().user).await;
-        if contact.map_err(&error)?.state != ContactState::Connected {
-            return Err(error(ClientError::NotConnected));
-        }
-        Ok(())
     }
 
     async fn step(&mut self, number: u64) -> Result<(), Violation> {
@@ -619,227 +502,6 @@ impl World {
                 to: epoch,
             });
         }
-        Ok(())
-    }
-
-    /// The faults stop, and all come together.
-    async fn end(&mut self) -> Result<(), Violation> {
-        self.network.set_faulty(false);
-        {
-            let mut hub = self.network.hub();
-            hub.faulty = false;
-            hub.audit()?;
-            hub.crash()?;
-        }
-        self.gather().await?;
-        let last_words = self.last_words().await?;
-        self.gather().await?;
-        self.check().await?;
-        self.compare_shown(&last_words).await
-    }
-
-    /// Rounds until nobody is apart from the others.
-    async fn gather(&mut self) -> Result<(), Violation> {
-        let mut apart = None;
-        for round in 1..=ROUNDS {
-            self.clock.jump(ROUND_S);
-            if round.is_multiple_of(STIR_EVERY) {
-                self.stir().await;
-            }
-            if round.is_multiple_of(DAY_EVERY) {
-                // What was asked and not answered is asked again the day after.
-                self.clock.jump(DAY_S);
-            }
-            let clients: Vec<(usize, Client)> = self.clients().collect();
-            for (device, client) in clients {
-                // In trouble, a round may fail; the next one goes on.
-                let outcome = client.sync_once().await;
-                if self.plan.verbose
-                    && let Err(error) = &outcome
-                {
-                    println!("    round {round}: {device}: {error}");
-                }
-                let told = self.devices.get_mut(device).map(Device::told);
-                self.heard(device, told.unwrap_or_default())?;
-            }
-            self.network.hub().audit()?;
-            apart = self.apart().await;
-            if apart.is_none() {
-                let rounds = u64::from(round);
-                self.figures
-                    .checks
-                    .add_many("rounds to come together", rounds);
-                return Ok(());
-            }
-        }
-        match apart {
-            Some((group, how)) => Err(Violation::NotConverged {
-                group: short(group),
-                how,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// A member of each room does something: the hub hands questions on when a member opens the
-    /// state, and opens nothing by itself.
-    async fn stir(&mut self) {
-        let mut stirred = BTreeSet::new();
-        let clients: Vec<(usize, Client)> = self.clients().collect();
-        for (device, client) in clients {
-            let mut groups = rooms(&client, true).await;
-            groups.extend(connections(&client).await);
-            for group in groups {
-                let id = group.id();
-                if self.leaving.contains(&(device, id)) || stirred.contains(&id) {
-                    continue;
-                }
-                let outcome = group.update().await;
-                if self.plan.verbose {
-                    println!("    stir {} {device}: {outcome:?}", short(id));
-                }
-                if outcome.is_ok() {
-                    stirred.insert(id);
-                }
-            }
-        }
-    }
-
-    /// A group whose members are not together, and how.
-    async fn apart(&self) -> Option<(GroupId, String)> {
-        let mut seats: BTreeMap<GroupId, Vec<Seat>> = BTreeMap::new();
-        for (device, client) in self.clients() {
-            for (id, seat) in self.seats(device, &client).await {
-                seats.entry(id).or_default().push(seat);
-            }
-        }
-        let hubs = |id| self.network.hub().ledger.epoch(id);
-        // Whoever comes back while a group is deleted may never learn of it.
-        seats.retain(|id, _| !self.network.hub().ledger.is_deleted(*id));
-        seats.into_iter().find_map(|(id, seats)| {
-            let left: Vec<IdentifierUri> = self
-                .clients()
-                .filter(|(device, _)| self.left.contains(&(*device, id)))
-                .map(|(_, client)| client.credential().user)
-                .collect();
-            table(&seats, &left, hubs(id)).map(|how| (id, how))
-        })
-    }
-
-    /// Where a device is in each of its groups.
-    async fn seats(&self, device: usize, client: &Client) -> Vec<(GroupId, Seat)> {
-        let mut groups = client.groups();
-        groups.extend(all_connections(client).await);
-        let mut seats = Vec::new();
-        for group in groups {
-            let Ok(status @ (GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)) =
-                group.status().await
-            else {
-                continue;
-            };
-            // Whoever has lost its state does not know.
-            let known = self.leaves.get(&(device, group.id())).cloned();
-            let own = group.own().await.ok().map(|own| own.client_pseudonym);
-            let position = match (group.epoch().await, group.epoch_authenticator().await) {
-                (Ok(epoch), Ok(authenticator)) => Some((epoch, authenticator)),
-                _ => None,
-            };
-            let seat = Seat {
-                device,
-                user: client.credential().user,
-                active: status == GroupStatus::Active,
-                busy: group.is_busy().await.unwrap_or(true),
-                leaving: self.leaving.contains(&(device, group.id())),
-                leaf: own.or(known),
-                position,
-                members: group.members().await.unwrap_or_default(),
-            };
-            seats.push((group.id(), seat));
-        }
-        seats
-    }
-
-    /// Everybody says something in every room; all must hear it.
-    async fn last_words(&mut self) -> Result<Vec<(GroupId, String)>, Violation> {
-        let mut words = Vec::new();
-        let clients: Vec<(usize, Client)> = self.clients().collect();
-        for (device, client) in clients {
-            for room in rooms(&client, true).await {
-                let active = matches!(room.status().await, Ok(GroupStatus::Active));
-                if !active || self.is_abandoned(room.id()).await {
-                    continue;
-                }
-                let text = format!("the last word of device {device}");
-                let sent = room.send(text.as_bytes()).await;
-                sent.map_err(unexplained(device, "last word"))?;
-                self.accepted.push((device, room.id(), text.clone()));
-                words.push((room.id(), text));
-            }
-        }
-        Ok(words)
-    }
-
-    /// Whether all who are in a group have asked to leave it.
-    async fn is_abandoned(&self, id: GroupId) -> bool {
-        for (device, client) in self.clients() {
-            let Ok(group) = client.group(id).await else {
-                continue;
-            };
-            let inside = matches!(
-                group.status().await,
-                Ok(GroupStatus::Active | GroupStatus::Joining | GroupStatus::Recovering)
-            );
-            if inside && !self.leaving.contains(&(device, id)) {
-                return false;
-            }
-        }
-        true
-    }
-
-    async fn compare_shown(&mut self, last_words: &[(GroupId, String)]) -> Result<(), Violation> {
-        let mut shown: BTreeMap<GroupId, Vec<Shown>> = BTreeMap::new();
-        for (device, client) in self.clients() {
-            let mut groups = rooms(&client, true).await;
-            groups.extend(connections(&client).await);
-            for group in groups {
-                if !matches!(group.status().await, Ok(GroupStatus::Active)) {
-                    continue;
-                }
-                let messages = group.messages(0, usize::MAX).await.unwrap_or_default();
-                let texts = messages
-                    .into_iter()
-                    .map(|message| String::from_utf8_lossy(&message.content).into_owned());
-                shown.entry(group.id()).or_default().push(Shown {
-                    device,
-                    texts: texts.collect(),
-                    excused: self.excused.contains(&(device, group.id())),
-                });
-            }
-        }
-        let mut compared = 0;
-        for (id, shown) in &shown {
-            compare(&short(*id), shown)?;
-            for one in shown {
-                let must = self.accepted.iter().filter(|(device, group, _)| {
-                    *device == one.device && group == id && !one.excused
-                });
-                let must = must.map(|(_, _, text)| text);
-                let last = last_words.iter().filter(|(group, _)| group == id);
-                for text in must.chain(last.map(|(_, text)| text)) {
-                    compared += 1;
-                    if !one.texts.contains(text) {
-                        return Err(Violation::NotShown {
-                            group: short(*id),
-                            device: one.device,
-                            text: text.clone(),
-                        });
-                    }
-                }
-            }
-        }
-        self.figures
-            .checks
-            .add_many("messages that must be shown", compared);
         Ok(())
     }
 
