@@ -3,24 +3,17 @@
 //! Invariant: it serves only when everything is open and checked, and it has stopped only when
 //! every acknowledged change is on the disk and nothing of it runs any more.
 
-use crate::app::{App, Services};
+use self::assembly::{Assembled, assemble, limits};
 use crate::engine::Engine;
 use crate::error::{MaintenanceError, StartError};
 use crate::folder::DataFolder;
-use crate::http::{Acceptor, Networks, accept, metrics_router, router};
+use crate::http::{Acceptor, Networks, accept, metrics_router};
 use crate::keys::{FileKeys, Keys, days_ahead};
 use crate::maintenance::{self, Maintenance, MaintenanceReport};
-use crate::mint::{self, Mint};
-use crate::random;
 use crate::settings::{ClientAddress, DomainChoice, ServerConfig};
 use crate::signals::Signals;
 use crate::stop::Stopper;
 use crate::tls;
-use rand_core::RngCore;
-use sordino_accounts::{Accounts, AccountsConfig};
-use sordino_crypto::{OuterKeys, SigningKey};
-use sordino_hub::{Hub, HubConfig};
-use sordino_limiter::{Limits, Naming};
 use sordino_store::{RedbOptions, RedbStore, Store};
 use sordino_wire::{Domain, SignatureKey};
 use std::fmt;
@@ -86,44 +79,32 @@ impl Server {
         let opened = open(&config, &domain).await?;
 
         let encrypted = tls.is_some() || config.behind_proxy;
-        let outer = opened.keys.outer;
-        let services = services(&config, &domain, &opened.keys.signing, &outer)?;
-        let hub_signature_key = services.hub.signature_key().clone();
-        let mint = mint(&config, &domain, &outer, &opened.store).await?;
-        let limits = limits(&config)?;
+        let Assembled {
+            router,
+            engine,
+            maintenance,
+            limits,
+            stopper,
+            hub_signature_key,
+        } = assemble(
+            &config,
+            &domain,
+            &opened.folder,
+            opened.keys,
+            &opened.store,
+            encrypted,
+        )
+        .await?;
         let networks = Arc::new(Networks::new(
-            Arc::clone(&limits),
+            limits,
             Arc::clone(&config.clock),
             config.client_address.clone(),
             config.prefix_lengths,
         ));
-        let engine = Arc::new(Engine::new(
-            opened.store.clone(),
-            Arc::clone(&config.clock),
-            domain.clone(),
-            limits,
-            mint,
-        ));
-        let maintenance = Arc::new(Maintenance::new(
-            Arc::clone(&engine),
-            outer,
-            opened.folder.window_keys(),
-            days_ahead(config.stream_entry_days),
-        ));
-
-        let stopper = Stopper::new();
-        let app = App::new(
-            services,
-            Arc::clone(&engine),
-            config.tokens.public,
-            config.limits,
-            stopper.listener(),
-            encrypted,
-        );
         let acceptor = Acceptor {
             listener,
             tls,
-            router: router(Arc::new(app)),
+            router,
             limits: config.limits,
             networks,
             stop: stopper.listener(),
@@ -223,52 +204,6 @@ impl fmt::Debug for Running {
     }
 }
 
-fn services(
-    config: &ServerConfig,
-    domain: &Domain,
-    signing_key: &SigningKey,
-    outer: &Arc<OuterKeys>,
-) -> Result<Services, StartError> {
-    let hub_config = HubConfig {
-        stream_entry_days: config.stream_entry_days,
-        inactive_days: config.inactive_days,
-        ..HubConfig::new(domain.clone())
-    };
-    let accounts_config = AccountsConfig {
-        domain: domain.clone(),
-        registration: config.registration,
-    };
-    let hub = Hub::new(hub_config, signing_key, Arc::clone(outer));
-    let accounts = Accounts::new(accounts_config, Arc::clone(outer));
-    Ok(Services {
-        hub: Arc::new(hub.map_err(|_| StartError::Service)?),
-        accounts: Arc::new(accounts.map_err(|_| StartError::Service)?),
-    })
-}
-
-/// The mint with its keys, read or made.
-async fn mint(
-    config: &ServerConfig,
-    domain: &Domain,
-    outer: &Arc<OuterKeys>,
-    store: &RedbStore,
-) -> Result<Arc<Mint>, StartError> {
-    let mint = Mint::new(domain.clone(), Arc::clone(outer), config.tokens.clone());
-    let mint = Arc::new(mint.map_err(|_| StartError::Service)?);
-    mint::rotate(&mint, store, config.clock.now_s(), mint::Change::IfNone)
-        .await
-        .map_err(StartError::Upkeep)?;
-    Ok(mint)
-}
-
-/// All buckets, full, under names of this process.
-fn limits(config: &ServerConfig) -> Result<Arc<Limits>, StartError> {
-    let mut rng = random::generator().map_err(|_| StartError::Randomness)?;
-    let mut key = [0; 32];
-    rng.fill_bytes(&mut key);
-    Ok(Arc::new(Limits::new(&config.budgets, Naming::new(key))))
-}
-
 /// Serves numbers, to whoever is on this machine.
 fn metrics_acceptor(
     config: &ServerConfig,
@@ -342,6 +277,7 @@ async fn open(config: &ServerConfig, domain: &Domain) -> Result<Opened, StartErr
     })
 }
 
+mod assembly;
 #[cfg(feature = "simulation")]
 pub(crate) mod in_process;
 #[cfg(test)]

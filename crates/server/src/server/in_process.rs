@@ -3,12 +3,10 @@
 //! Invariant: from the router on, requests take the way that they take in a server; upkeep happens
 //! when it is asked for.
 
-use super::{limits, mint, services};
-use crate::app::App;
+use super::assembly::assemble;
 use crate::engine::Engine;
 use crate::error::{MaintenanceError, StartError};
 use crate::folder::DataFolder;
-use crate::http::router;
 use crate::keys::{FileKeys, days_ahead};
 use crate::maintenance::{Maintenance, MaintenanceReport};
 use crate::settings::ServerConfig;
@@ -57,46 +55,22 @@ impl InProcess {
         store: RedbStore,
     ) -> Result<Self, StartError> {
         let folder = DataFolder::open(&config.data_dir)?;
-        let ahead = days_ahead(config.stream_entry_days);
         let file_keys = FileKeys::open(
             &folder,
             &config.operator_key,
             config.clock.now_s(),
-            ahead,
+            days_ahead(config.stream_entry_days),
             config.accept_lost_deliveries,
         )?;
         let keys = file_keys.complete(&store, domain).await?;
-        let services = services(config, domain, &keys.signing, &keys.outer)?;
-        let mint = mint(config, domain, &keys.outer, &store).await?;
-        let engine = Arc::new(Engine::new(
-            store.clone(),
-            Arc::clone(&config.clock),
-            domain.clone(),
-            limits(config)?,
-            mint,
-        ));
-        let maintenance = Arc::new(Maintenance::new(
-            Arc::clone(&engine),
-            keys.outer,
-            folder.window_keys(),
-            ahead,
-        ));
-        let stopper = Stopper::new();
-        let app = App::new(
-            services,
-            Arc::clone(&engine),
-            config.tokens.public,
-            config.limits,
-            stopper.listener(),
-            false,
-        );
+        let assembled = assemble(config, domain, &folder, keys, &store, false).await?;
         Ok(Self {
-            router: router(Arc::new(app)),
-            engine,
-            maintenance,
+            router: assembled.router,
+            engine: assembled.engine,
+            maintenance: assembled.maintenance,
             store,
             _folder: folder,
-            _stopper: stopper,
+            _stopper: assembled.stopper,
         })
     }
 
