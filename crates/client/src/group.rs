@@ -168,8 +168,12 @@ impl Group {
     /// Removes a user, with all devices: under every pseudonym that is known to be that user's.
     /// Whoever was invited while it came in by a link is there twice.
     pub async fn remove(&self, person: &Person) -> Result<()> {
+        let own = self.own().await?.user_pseudonym;
         let mut users = vec![person.user_pseudonym.clone()];
         for member in self.members().await? {
+            if member.user_pseudonym == own {
+                continue;
+            }
             let same = match (&member.identity, &person.identity) {
                 (Some(one), Some(other)) => {
                     one.user == other.user && one.account_key == other.account_key

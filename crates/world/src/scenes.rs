@@ -10,7 +10,7 @@
 use crate::clock::DAY_S;
 use crate::world::{Plan, World, runtime};
 use sordino_client::{
-    Client, ClientError, Event, Group, GroupSettings, GroupStatus, Invited, Person,
+    Client, ClientError, ContactState, Event, Group, GroupSettings, GroupStatus, Invited, Person,
 };
 use sordino_wire::Reject;
 
@@ -59,6 +59,15 @@ impl Scene {
         assert_eq!(room.invite(&user).await.unwrap(), Invited::Added);
         self.sync(device).await;
         self.client(device).group(room.id()).await.unwrap()
+    }
+
+    /// Lets two know each other, if they do not.
+    async fn know(&mut self, one: usize, other: usize) {
+        let user = self.client(other).credential().user;
+        let contact = self.client(one).contact(&user).await;
+        if !contact.is_ok_and(|contact| contact.state == ContactState::Connected) {
+            self.0.connect(one, other).await.unwrap();
+        }
     }
 
     /// Longer than entries are kept.
@@ -362,6 +371,26 @@ fn whoever_is_there_twice_is_removed_as_a_whole() {
         at_1.remove(twice[0]).await.unwrap();
         assert_eq!(at_1.members().await.unwrap().len(), 1);
         scene.told(1);
+        scene.audit();
+    });
+}
+
+#[test]
+fn two_who_invite_the_same_user_bring_it_in_once() {
+    scene(|mut scene| async move {
+        let at_1 = scene.room(1, GroupSettings::closed()).await;
+        let at_0 = scene.invite(&at_1, 0).await;
+        let user = scene.client(2).credential().user;
+        // Two who know it.
+        scene.know(0, 2).await;
+        let (one, other) = tokio::join!(at_0.invite(&user), at_1.invite(&user));
+        assert_eq!(one.unwrap(), Invited::Added);
+        assert_eq!(other.unwrap(), Invited::Added);
+        at_0.catch_up().await.unwrap();
+        at_1.catch_up().await.unwrap();
+        assert_eq!(at_0.members().await.unwrap().len(), 3);
+        assert_eq!(at_1.members().await.unwrap().len(), 3);
+        scene.told(0);
         scene.audit();
     });
 }

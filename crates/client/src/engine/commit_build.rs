@@ -47,7 +47,7 @@ impl LoadedGroup {
         let rotation = self.next_rotation(plan)?;
         let new_leaf = self.leaf_at(tools.device, rotation)?;
         let joiners = self.joiners(plan, self.provider.crypto(), step.now_s)?;
-        self.require_strangers(&joiners)?;
+        self.require_strangers(plan, &joiners)?;
         let aad = self.aad(plan, &joiners, &old_leaf, step.now_s)?;
         let parts = self.stage(plan, &joiners, &aad, &old_leaf, &new_leaf)?;
         let verdict = self.judge_own(&aad, plan.intent(), step.now_s)?;

@@ -119,12 +119,20 @@ impl LoadedGroup {
             .collect()
     }
 
-    /// A set that is in already is not added again: the commit of an earlier attempt came through.
-    pub(crate) fn require_strangers(&self, joiners: &[Joiner]) -> Result<()> {
+    /// Whoever is in already is not added again: the commit of an earlier attempt came through, or
+    /// somebody else was quicker.
+    pub(crate) fn require_strangers(&self, plan: &Plan, joiners: &[Joiner]) -> Result<()> {
         let members = self.members()?;
+        let known = |link: &IdentityLink| {
+            let user = &link.client_credential.user;
+            let mut known = self.state.identities.iter();
+            known.any(|record| record.link.client_credential.user == *user)
+        };
         let inside = |joiner: &Joiner| {
             let key = &joiner.credential.signature_key;
+            let is_user = matches!(plan, Plan::AddUsers(_));
             members.by_signature_key(key).is_some()
+                || (is_user && joiner.link.as_ref().is_some_and(known))
         };
         match joiners.iter().any(inside) {
             true => Err(ClientError::AlreadyMember),

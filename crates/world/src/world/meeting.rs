@@ -23,7 +23,7 @@ impl World {
         Ok(())
     }
 
-    async fn connect(&mut self, asker: usize, asked: usize) -> Result<(), Violation> {
+    pub(crate) async fn connect(&mut self, asker: usize, asked: usize) -> Result<(), Violation> {
         let error = unexplained(asker, "connect");
         let (Some(from), Some(to)) = (self.devices.get(asker), self.devices.get(asked)) else {
             return Ok(());
