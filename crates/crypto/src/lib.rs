@@ -63,7 +63,7 @@ pub use labels::{expand, sha256};
 pub use link::{LINK_SECRET_BYTES, LinkSecret, open_link, seal_link};
 pub use operator::{IndexKey, OperatorKey};
 pub use outer::OuterKeys;
-pub use padding::{PadClass, pad, unpad};
+pub use padding::{MAX_DELTA_BYTES, PadClass, pad, unpad};
 pub use seal::{Address, LayerKey, RECORD_FORMAT, Space, open_layer, seal_layer};
 pub use signature::{SigningKey, verify, verify_struct};
 pub use stream::{open_entry, seal_entry, stream_id};

@@ -7,18 +7,24 @@ use sordino_wire::limits::PADDING_FLOOR_BYTES;
 use sordino_wire::padding::padme;
 
 const LENGTH_BYTES: usize = 4;
+/// What both seals add, and what a store writes beside a value: with them, a record fits into a
+/// page of a power of two.
+const SEALS_BYTES: usize = 256;
 const RECORD_FLOOR_BYTES: usize = 8 * 1024;
-const DELTA_BYTES: usize = 4 * 1024;
-const POOL_BYTES: usize = 16 * 1024;
+const DELTA_BYTES: usize = 4 * 1024 - SEALS_BYTES;
+const POOL_BYTES: usize = 16 * 1024 - SEALS_BYTES;
+
+/// The largest value that is padded as a delta.
+pub const MAX_DELTA_BYTES: usize = DELTA_BYTES - LENGTH_BYTES;
 
 /// The sizes that a kind of value is padded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PadClass {
-    /// Group records: powers of two from 8 KiB.
+    /// Group records: powers of two from 8 KiB, less 256 B for the seals.
     PowerOfTwo,
-    /// Commit deltas: 4 KiB. A larger one is an error: it becomes a snapshot.
+    /// Commit deltas: 3,840 B. A larger one is an error: it becomes a snapshot.
     Delta,
-    /// What names the key-package sets for one contact: 16 KiB. A larger one is an error.
+    /// What names the key-package sets for one contact: 16,128 B. A larger one is an error.
     Pool,
     /// Messages: Padmé sizes from 512 B.
     Padme,
@@ -34,9 +40,11 @@ pub fn pad(value: &[u8], class: PadClass) -> Result<Vec<u8>, CryptoError> {
         .ok_or(CryptoError::Length)?;
     let padded = match class {
         PadClass::PowerOfTwo => size
-            .checked_next_power_of_two()
+            .checked_add(SEALS_BYTES)
+            .and_then(usize::checked_next_power_of_two)
             .ok_or(CryptoError::Length)?
-            .max(RECORD_FLOOR_BYTES),
+            .max(RECORD_FLOOR_BYTES)
+            .saturating_sub(SEALS_BYTES),
         PadClass::Delta => DELTA_BYTES,
         PadClass::Pool => POOL_BYTES,
         PadClass::Padme => padme(size).max(PADDING_FLOOR_BYTES),
@@ -91,15 +99,15 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_class() {
         let size = |length, class| pad(&vec![1; length], class).map(|padded| padded.len());
-        assert_eq!(size(0, PadClass::PowerOfTwo), Ok(8_192));
-        assert_eq!(size(0, PadClass::Pool), Ok(16_384));
-        assert_eq!(size(16_380, PadClass::Pool), Ok(16_384));
-        assert_eq!(size(16_381, PadClass::Pool), Err(CryptoError::Length));
-        assert_eq!(size(8_188, PadClass::PowerOfTwo), Ok(8_192));
-        assert_eq!(size(8_189, PadClass::PowerOfTwo), Ok(16_384));
-        assert_eq!(size(0, PadClass::Delta), Ok(4_096));
-        assert_eq!(size(4_092, PadClass::Delta), Ok(4_096));
-        assert_eq!(size(4_093, PadClass::Delta), Err(CryptoError::Length));
+        assert_eq!(size(0, PadClass::PowerOfTwo), Ok(7_936));
+        assert_eq!(size(0, PadClass::Pool), Ok(16_128));
+        assert_eq!(size(16_124, PadClass::Pool), Ok(16_128));
+        assert_eq!(size(16_125, PadClass::Pool), Err(CryptoError::Length));
+        assert_eq!(size(7_932, PadClass::PowerOfTwo), Ok(7_936));
+        assert_eq!(size(7_933, PadClass::PowerOfTwo), Ok(16_128));
+        assert_eq!(size(0, PadClass::Delta), Ok(3_840));
+        assert_eq!(size(3_836, PadClass::Delta), Ok(3_840));
+        assert_eq!(size(3_837, PadClass::Delta), Err(CryptoError::Length));
         assert_eq!(size(0, PadClass::Padme), Ok(512));
         assert_eq!(size(508, PadClass::Padme), Ok(512));
         assert_eq!(size(509, PadClass::Padme), Ok(padme(513)));
@@ -132,8 +140,8 @@ mod tests {
                     Ok(padded) => prop_assert_eq!(unpad(&padded), Ok(value.as_slice())),
                     Err(_) => {
                         let limit = match class {
-                            PadClass::Delta => 4_092,
-                            PadClass::Pool => 16_380,
+                            PadClass::Delta => 3_836,
+                            PadClass::Pool => 16_124,
                             _ => usize::MAX,
                         };
                         prop_assert!(value.len() > limit);

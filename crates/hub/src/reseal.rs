@@ -12,15 +12,12 @@ use crate::state::{
 use crate::unseal::guard_key;
 use crate::{Env, HubShared};
 use sordino_crypto::{
-    Address, DeliveryKey, EarKey, HeadKey, LayerKey, PadClass, PreviousKey, Space, pad, seal_entry,
-    seal_layer, stream_id,
+    Address, DeliveryKey, EarKey, HeadKey, LayerKey, MAX_DELTA_BYTES, PadClass, PreviousKey, Space,
+    pad, seal_entry, seal_layer, stream_id,
 };
 use sordino_effects::{Settlement, address, seal_log_entry, seal_record};
 use sordino_wire::limits::TOMBSTONE_DAYS;
 use sordino_wire::{DeliveryEvent, Locator, Outcome, ResponseBody, Salt, Secret32, encode};
-
-/// The largest value that fits the one class of a delta: 4 KiB less the length in front.
-const DELTA_CLASS_BYTES: usize = 4_096 - 4;
 
 /// The write set of one request.
 pub(crate) struct Writer<'s, 'e, 'r> {
@@ -190,7 +187,7 @@ impl<'s, 'e, 'r> Writer<'s, 'e, 'r> {
         delta: &DeltaRecord,
     ) -> Result<Option<Salt>, Fault> {
         let value = encode(delta).map_err(|_| Fault::Encoding)?;
-        if value.len() > DELTA_CLASS_BYTES {
+        if value.len() > MAX_DELTA_BYTES {
             return Ok(None);
         }
         let locator = ear

@@ -76,9 +76,9 @@ pub(crate) fn sealing() -> Value {
     json!({
         "padding": [
             padding(PadClass::PowerOfTwo, 0),
-            padding(PadClass::PowerOfTwo, 8_188),
-            padding(PadClass::PowerOfTwo, 8_189),
-            padding(PadClass::Delta, 4_092),
+            padding(PadClass::PowerOfTwo, 7_932),
+            padding(PadClass::PowerOfTwo, 7_933),
+            padding(PadClass::Delta, 3_836),
             padding(PadClass::Padme, 1),
             padding(PadClass::Padme, 509),
             padding(PadClass::Padme, 9_000),
