@@ -15,6 +15,8 @@ const INNER: usize = 16 + 32 + 16;
 const OUTER: usize = INNER + 4;
 /// The same with the day.
 const WINDOW: usize = OUTER + 4;
+/// What the classes of records leave for their seals.
+const SEALS: usize = 256;
 /// Records of one size each.
 const GUARD: usize = 64;
 const MARKER: usize = 32;
@@ -24,7 +26,7 @@ const INBOX: usize = WINDOW + 1 + 32 + 4 + 1 + 32;
 /// Set, device, number of devices, suite, day, salt, ciphertext.
 const SET_ENTRY: usize = WINDOW + 16 + 16 + 1 + 2 + 4 + 16 + 2 + SET_ENTRY_CIPHERTEXT_BYTES;
 /// What waits at an account, in one class.
-const WAITING: usize = WINDOW + 4_096;
+const WAITING: usize = WINDOW + 4_096 - SEALS;
 /// Format, type, class, number and bounds of the epoch, the private key.
 const ISSUER_KEY: usize = WINDOW + 1 + 2 + 1 + 3 * 8 + 32;
 /// Format; of each class the keys of the running and of the next epoch: id, and the set of who drew.
@@ -70,11 +72,12 @@ fn record_sizes() -> BTreeSet<usize> {
         ISSUER_KEY,
         ISSUER_KEYS,
         DRAW,
-        4_096 + INNER + OUTER,
+        4_096 - SEALS + INNER + OUTER,
     ]);
     for power in 13..=24 {
         // Those that die with a window have its header.
-        sizes.extend([(1 << power) + INNER + OUTER, (1 << power) + INNER + WINDOW]);
+        let padded = (1 << power) - SEALS;
+        sizes.extend([padded + INNER + OUTER, padded + INNER + WINDOW]);
     }
     sizes
 }
