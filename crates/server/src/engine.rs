@@ -12,6 +12,7 @@ use crate::random;
 use crate::records::{SnapshotRecords, handles, to_store};
 use crate::service::Service;
 use crate::stop::Stop;
+use crate::wipe::wipe_stack;
 use axum::body::Bytes;
 use sordino_effects::{Env, Fault, Step};
 use sordino_limiter::{Attempt, Limits, NetworkName};
@@ -211,7 +212,12 @@ impl Engine {
     ) -> Result<T, NoAnswer> {
         let _queued = self.queue().ok_or(NoAnswer::Overloaded)?;
         let _worker = self.workers.acquire().await.map_err(|_| NoAnswer::Failed)?;
-        tokio::task::spawn_blocking(work)
+        let wiped = move || {
+            let done = work();
+            wipe_stack();
+            done
+        };
+        tokio::task::spawn_blocking(wiped)
             .await
             .map_err(|_| NoAnswer::Failed)
     }

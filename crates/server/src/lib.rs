@@ -43,6 +43,7 @@ mod settings;
 mod signals;
 mod stop;
 mod tls;
+mod wipe;
 
 pub use clock::{Clock, SystemClock, TestClock};
 pub use config::{
@@ -68,3 +69,4 @@ pub use settings::{
 pub use signals::Signals;
 pub use sordino_accounts::Registration;
 pub use sordino_limiter::{Budget, Budgets, PrefixLengths, Rate};
+pub use wipe::runtime;

@@ -12,6 +12,11 @@ mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes what is freed, so that what a request brought along, in whichever buffer, ends with it.
+#[global_allocator]
+static WIPING: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 /// A reduced-metadata delivery service for MLS groups.
 #[derive(Debug, Parser)]

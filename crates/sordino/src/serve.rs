@@ -14,7 +14,6 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::runtime::Runtime;
 
 /// Open files beside connections: the database, the lock, what the runtime needs.
 const OWN_FILES: usize = 64;
@@ -97,7 +96,7 @@ fn serve(arguments: Arguments) -> Result<Ended, ServeError> {
     }
     logging::start(log);
     raise_open_files(config.limits.max_connections);
-    let runtime = Runtime::new()?;
+    let runtime = sordino_server::runtime()?;
     let ended = runtime.block_on(async {
         // Before anything is told: whoever waits for the address may send a signal at once.
         let mut signals = Signals::new()?;

@@ -23,6 +23,7 @@ mod hub;
 mod keys;
 mod kills;
 mod load;
+mod memory;
 mod old_folder;
 mod people;
 mod read_only;
