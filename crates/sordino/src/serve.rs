@@ -5,7 +5,7 @@
 
 use crate::{fail, logging};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sordino_server::{
     Budgets, Config, ConfigError, Ended, Environment, LogLevel, LogSection, PriceListChoice,
     Running, Server, ServerConfig, Signals, StartError, key_place,
@@ -96,6 +96,7 @@ fn serve(arguments: Arguments) -> Result<Ended, ServeError> {
     }
     logging::start(log);
     raise_open_files(config.limits.max_connections);
+    leave_no_core();
     let runtime = sordino_server::runtime()?;
     let ended = runtime.block_on(async {
         // Before anything is told: whoever waits for the address may send a signal at once.
@@ -129,6 +130,17 @@ fn raise_open_files(max_connections: usize) {
             needed,
             "the system allows fewer open files than limits.max_connections needs"
         );
+    }
+}
+
+/// No image of the memory is written to a disk if the process ends badly.
+fn leave_no_core() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if setrlimit(Resource::Core, none).is_err() {
+        tracing::warn!("an image of the memory may be written if the process ends badly");
     }
 }
 

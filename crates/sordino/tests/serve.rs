@@ -95,6 +95,21 @@ fn it_serves_until_it_is_told_to_stop() {
 }
 
 #[test]
+fn no_image_of_its_memory_is_left_on_a_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(folder.path());
+    let path = format!("/proc/{}/limits", serving.child.id());
+    let limits = std::fs::read_to_string(path).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let numbers: Vec<&str> = core.unwrap().split_whitespace().skip(4).collect();
+    assert_eq!(numbers, ["0", "0", "bytes"]);
+    serving.signal("-TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
 fn a_second_signal_stops_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let serving = Serving::start(folder.path());
