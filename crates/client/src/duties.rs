@@ -172,6 +172,11 @@ impl Core {
                 // It may arrive between this and the update that ends the asking.
                 return Err(ClientError::SecretUnknown);
             }
+            let position = membership.position;
+            if (position.epoch, position.generation) != (group.epoch()?, group.generation()?) {
+                // The roster of another tree than this device has: it is asked for again.
+                return Ok(());
+            }
             for evidence in group.learn_roster(&membership.roster)? {
                 let event = group.evidence(evidence);
                 step.events.push(event);

@@ -8,6 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Shown {
     pub(crate) device: usize,
     pub(crate) texts: Vec<String>,
+    /// Of each, the epoch that it was encrypted for.
+    pub(crate) epochs: Vec<u64>,
+    /// The first epoch in which this device was seen: what is for an older one was not for it,
+    /// whenever it arrived.
+    pub(crate) joined: u64,
     /// Whether it may have missed something: it came back from outside, or was away for too long.
     pub(crate) excused: bool,
 }
@@ -65,10 +70,11 @@ fn nothing_between(group: &str, one: &Shown, other: &Shown) -> Result<(), Violat
     let (Some(first), Some(last)) = (first, last) else {
         return Ok(());
     };
-    let between = other.texts.get(first..last).unwrap_or_default();
-    match between.iter().find(|text| !is_common(text)) {
+    let between = other.texts.iter().zip(&other.epochs).take(last).skip(first);
+    let mut missing = between.filter(|(text, epoch)| !is_common(text) && **epoch >= one.joined);
+    match missing.next() {
         None => Ok(()),
-        Some(text) => Err(Violation::NotShown {
+        Some((text, _)) => Err(Violation::NotShown {
             group: group.to_owned(),
             device: one.device,
             text: text.clone(),
@@ -84,6 +90,8 @@ mod tests {
         Shown {
             device,
             texts: texts.chars().map(String::from).collect(),
+            epochs: vec![5; texts.len()],
+            joined: 3,
             excused: false,
         }
     }
@@ -107,6 +115,14 @@ mod tests {
         assert!(matches!(broken("abdc"), Violation::OrdersDiffer { .. }));
         let lost = broken("abdef");
         assert!(matches!(lost, Violation::NotShown { device: 1, text, .. } if text == "c"));
+    }
+
+    #[test]
+    fn what_was_said_before_somebody_came_may_arrive_afterwards() {
+        let mut whole = shown(0, "abcdef");
+        assert!(compare("g", &[whole.clone(), shown(1, "bdef")]).is_err());
+        whole.epochs[2] = 2;
+        assert_eq!(compare("g", &[whole, shown(1, "bdef")]), Ok(()));
     }
 
     #[test]

@@ -126,6 +126,8 @@ pub(crate) struct World {
     authenticators: BTreeMap<(GroupId, u64), Vec<u8>>,
     /// Where each device was in each of its groups.
     epochs: BTreeMap<(usize, GroupId), u64>,
+    /// Where it was first.
+    joined: BTreeMap<(usize, GroupId), u64>,
     /// As whom each device was last in each of its groups.
     leaves: BTreeMap<(usize, GroupId), IdentifierUri>,
     /// Devices that may have missed messages of a group.
@@ -187,6 +189,7 @@ impl World {
             said: 0,
             authenticators: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            joined: BTreeMap::new(),
             leaves: BTreeMap::new(),
             excused: BTreeSet::new(),
             leaving: BTreeSet::new(),
@@ -493,6 +496,7 @@ impl World {
                 epoch,
             });
         }
+        self.joined.entry((device, id)).or_insert(epoch);
         let before = self.epochs.insert((device, id), epoch).unwrap_or(0);
         if epoch < before {
             return Err(Violation::DeviceWentBack {

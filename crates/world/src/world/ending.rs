@@ -153,12 +153,16 @@ impl World {
                     continue;
                 }
                 let messages = group.messages(0, usize::MAX).await.unwrap_or_default();
+                let epochs = messages.iter().map(|message| message.epoch).collect();
                 let texts = messages
                     .into_iter()
                     .map(|message| String::from_utf8_lossy(&message.content).into_owned());
+                let joined = self.joined.get(&(device, group.id())).copied();
                 shown.entry(group.id()).or_default().push(Shown {
                     device,
                     texts: texts.collect(),
+                    epochs,
+                    joined: joined.unwrap_or(0),
                     excused: self.excused.contains(&(device, group.id())),
                 });
             }
