@@ -214,6 +214,37 @@ mod tests {
         assert_eq!(opened.as_slice(), plaintext);
     }
 
+    /// The same key, and what is exported of it (RFC 9180, appendix A.1.1.2).
+    #[test]
+    fn the_rfcs_exported_values() {
+        let info = bytes("4f6465206f6e2061204772656369616e2055726e");
+        let public = bytes("3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d");
+        let seed = bytes("7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234");
+        for (context, expected) in [
+            (
+                "",
+                "3853fe2b4035195a573ffc53856e77058e15d9ea064de3e59f4961d0095250ee",
+            ),
+            (
+                "00",
+                "2e8f0b54673c7029649d4eb9d5e33bf1872cf76d623ff164ac185da9e88c21a5",
+            ),
+            (
+                "54657374436f6e74657874",
+                "e9e43065102c3836401bed8c3c3c75ae46be1639869391d62c61f1ec7af54931",
+            ),
+        ] {
+            let mut rng = Given(seed.clone());
+            let sent = hpke_send_export(&public, &info, &bytes(context), 32, &mut rng);
+            let (kem_output, secret) = sent.unwrap();
+            assert_eq!(
+                kem_output,
+                bytes("37fda3567bdbd628e88668c3c8d7e97d1d1253b6d4ea6d44c150f741f1bf4431")
+            );
+            assert_eq!(secret.as_slice(), bytes(expected));
+        }
+    }
+
     #[test]
     fn randomness_is_the_callers() {
         let (_, public) = hpke_generate(&mut rng()).unwrap();

@@ -265,6 +265,12 @@ mod tests {
     }
 
     #[test]
+    fn the_current_key_admits_first() {
+        let of = |byte| OperatorKey::new(secret(byte)).admission_key().unwrap();
+        assert!(keys(2, &[3, 1]).admission_keys().unwrap() == [of(2), of(3), of(1)]);
+    }
+
+    #[test]
     fn every_flipped_byte_and_truncation_is_refused() {
         let keys = keys(1, &[]);
         let sealed = keys.seal(&ADDRESS, b"inner", &mut rng()).unwrap();
@@ -368,6 +374,15 @@ mod tests {
         assert_eq!(keys.open_window(&ADDRESS, &sealed), Ok(b"inner".to_vec()));
         let untouched = keys.roll_windows(TODAY, 9, &mut rng(), |_| Err(CryptoError::Encoding));
         assert_eq!(untouched, Ok(()), "nothing is due, so nothing is written");
+        let extended = keys.extend_windows(TODAY, 9, &mut rng(), |_| Err(CryptoError::Encoding));
+        assert_eq!(extended, Ok(()), "nor where no key may be lost");
+        // A day more or a day less is due by itself.
+        for (today, days_ahead) in [(TODAY, 10), (TODAY + 1, 8)] {
+            let due = keys.roll_windows(today, days_ahead, &mut rng(), |_| {
+                Err(CryptoError::Encoding)
+            });
+            assert_eq!(due, Err(CryptoError::Encoding));
+        }
     }
 
     #[test]

@@ -254,6 +254,8 @@ mod tests {
             group(1, "hub.example", 8, 0),
             group(1, "hub.example", 9, 1),
         ];
+        let numbers = slots.each_ref().map(Slot::user_secret_number);
+        assert_eq!(numbers, [1, 1, 2, 1, 1, 1]);
         let mut names = std::collections::HashSet::new();
         for slot in &slots {
             let key = user_secret().user_auth_key(slot).unwrap().public();

@@ -463,6 +463,14 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_days_to_come_are_in_nobodys_way() {
+        let mut windows = windows();
+        let earlier = TODAY - 5;
+        assert_eq!(windows.ensure(&operator(), earlier, 2, &mut rng()), Ok(3));
+        assert!(windows.key(earlier).is_some() && windows.key(TODAY + 130).is_some());
+    }
+
+    #[test]
     fn a_past_key_gives_way_to_the_same_slot() {
         let mut windows = windows();
         let later = TODAY + SLOTS;

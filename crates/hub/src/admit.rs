@@ -47,9 +47,7 @@ pub(crate) fn admit(
     if let Some(freshness) = auth.freshness() {
         check_time(freshness.time_s, env.now_s)
             .map_err(|hub_time_s| Reject::StaleTime { hub_time_s })?;
-        if is_mutating(&body) {
-            settlement.nonce = Some(replay_slot(shared, freshness, &body_hash, records)?);
-        }
+        settlement.nonce = Some(replay_slot(shared, freshness, &body_hash, records)?);
     }
     let admitted = Admitted {
         auth,
@@ -97,17 +95,5 @@ fn needs_signer(body: &RequestBody) -> bool {
             | RequestBody::FetchKeyPackages(_)
             | RequestBody::InspectKeyPackages(_)
             | RequestBody::TokenTerms
-    )
-}
-
-fn is_mutating(body: &RequestBody) -> bool {
-    !matches!(
-        body,
-        RequestBody::TokenTerms
-            | RequestBody::InspectMembership(_)
-            | RequestBody::WelcomeInformation(_)
-            | RequestBody::ExternalCommitInformation(_)
-            | RequestBody::ReadInbox(_)
-            | RequestBody::ReadStreams(_)
     )
 }

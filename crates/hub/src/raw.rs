@@ -49,3 +49,31 @@ fn load(bytes: &[u8]) {
         drop(loaded);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_record_has_its_number() {
+        let outcome = crate::reseal::outcome(1, 2);
+        let outcome = encode(&outcome).unwrap();
+        let records: [&[u8]; 9] = [
+            include_bytes!("../tests/golden/head.bin"),
+            include_bytes!("../tests/golden/tombstone.bin"),
+            include_bytes!("../tests/golden/roster.bin"),
+            include_bytes!("../tests/golden/joiner-pointer.bin"),
+            include_bytes!("../tests/golden/previous.bin"),
+            &outcome,
+            include_bytes!("../tests/golden/pending.bin"),
+            include_bytes!("../tests/golden/delta.bin"),
+            include_bytes!("../tests/golden/tree.bin"),
+        ];
+        for (which, bytes) in (0..).zip(records) {
+            assert_eq!(read_record(which, bytes), Some(Ok(())), "{which}");
+            assert_eq!(read_record(which, &[]), Some(Ok(())), "{which}");
+        }
+        assert_eq!(read_record(9, &[]), Some(Ok(())));
+        assert_eq!(read_record(10, &[]), None);
+    }
+}

@@ -310,3 +310,52 @@ pub(crate) fn outcome(epoch: u64, counter: u64) -> Outcome {
         detail: Default::default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Hub, HubConfig};
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use sordino_crypto::{IndexKey, OperatorKey, OuterKeys, SigningKey, WindowKeys};
+    use sordino_wire::{Bytes, Domain, List, PartialGroupInfo};
+    use std::sync::Arc;
+
+    fn delta(staged_bytes: usize) -> DeltaRecord {
+        DeltaRecord {
+            format: 1,
+            epoch: 1,
+            group_info: PartialGroupInfo {
+                extensions: Bytes::new([1; 37]).unwrap(),
+                signature: Bytes::new([2; 64]).unwrap(),
+            },
+            signer: 0,
+            day: 1,
+            removed: List::default(),
+            added: List::default(),
+            entries: List::default(),
+            staged: Bytes::new(vec![3; staged_bytes]).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_delta_fills_its_class_to_the_last_byte() {
+        let outer = OuterKeys::new(
+            OperatorKey::new(Secret32::new([1; 32])),
+            Vec::new(),
+            IndexKey::new(Secret32::new([2; 32])),
+            WindowKeys::new(),
+        );
+        let config = HubConfig::new(Domain::new("hub.example").unwrap());
+        let key = SigningKey::from_seed(&[3; 32]);
+        let hub = Hub::new(config, &key, Arc::new(outer)).unwrap();
+        let ear = EarKey::new(Secret32::new([4; 32]));
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let mut env = Env::new(1_700_000_000, &mut rng);
+        let mut writer = Writer::new(&hub.shared, &mut env);
+        let other_bytes = encode(&delta(3_000)).unwrap().len() - 3_000;
+        let most = DELTA_CLASS_BYTES - other_bytes;
+        let mut is_written = |bytes| writer.put_delta(&ear, &delta(bytes)).unwrap().is_some();
+        assert!(is_written(most) && !is_written(most + 1));
+    }
+}

@@ -40,9 +40,10 @@ impl RsaPublic {
         let inner = Public::from_spki(spki).ok()?;
         // One encoding, and the PSS one: the key id is a hash of it.
         let is_canonical = inner.to_spki().ok()?.as_slice() == spki;
-        let modulus = spki.strip_suffix(&EXPONENT_DER)?.last_chunk()?;
-        let modulus_is_long = modulus.first().is_some_and(|first| first & 0x80 != 0);
-        (is_canonical && modulus_is_long).then_some(Self {
+        let (header, modulus) = spki.strip_suffix(&EXPONENT_DER)?.split_last_chunk()?;
+        // A zero stands before a number exactly if its first bit is set. Without one it is longer.
+        let is_2048_bits = header.last() == Some(&0);
+        (is_canonical && is_2048_bits).then_some(Self {
             inner,
             modulus: *modulus,
         })
@@ -59,14 +60,11 @@ impl RsaPublic {
         blinded.len() == MODULUS_BYTES && blinded > one.as_slice() && blinded < before_n.as_slice()
     }
 
-    /// Whether the key made this signature.
+    /// Whether the key made this signature. The library refuses other lengths, and what is not less
+    /// than the modulus.
     pub(crate) fn verify(&self, input: &[u8; TOKEN_INPUT_BYTES], authenticator: &[u8]) -> bool {
-        authenticator.len() == MODULUS_BYTES
-            && authenticator < self.modulus.as_slice()
-            && self
-                .inner
-                .verify(&Signature(authenticator.to_vec()), None, input)
-                .is_ok()
+        let signature = Signature(authenticator.to_vec());
+        self.inner.verify(&signature, None, input).is_ok()
     }
 
     /// Blinds an input: the factor that unblinds, then the blinded message.
@@ -144,7 +142,7 @@ impl RsaPrivate {
     /// being prime.
     pub(crate) fn from_primes(primes: &[u8]) -> Option<Self> {
         let (p, q) = primes.split_at_checked(PRIME_BYTES)?;
-        // The library panics at an even product.
+        // The library panics at an even product, and at a prime of 1.
         let is_odd = |n: &[u8]| n.last().is_some_and(|last| last & 1 == 1);
         let is_large = |n: &[u8]| n.first().is_some_and(|first| first & 0x80 != 0);
         if q.len() != PRIME_BYTES || ![p, q].into_iter().all(|n| is_odd(n) && is_large(n)) {

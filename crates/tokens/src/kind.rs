@@ -99,16 +99,6 @@ impl TokenType {
         TOKEN_INPUT_BYTES + self.authenticator_bytes()
     }
 
-    /// Bytes of a single TokenRequest: type, truncated key id, blinded message.
-    pub const fn request_bytes(self) -> usize {
-        2 + 1 + self.message_bytes()
-    }
-
-    /// Bytes of a single TokenResponse: evaluated message and proof.
-    pub const fn response_bytes(self) -> usize {
-        self.message_bytes() + self.proof_bytes()
-    }
-
     /// Whether one proof can cover a whole batch under one key.
     pub const fn is_amortised(self) -> bool {
         !matches!(self, Self::BlindRsa)

@@ -25,3 +25,23 @@ impl<R: RngCore + ?Sized> TryRng for Lent<'_, R> {
 }
 
 impl<R: RngCore + ?Sized> TryCryptoRng for Lent<'_, R> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    #[test]
+    fn a_library_gets_what_the_generator_gives() {
+        let mut own = ChaCha20Rng::seed_from_u64(1);
+        let mut lent = own.clone();
+        let mut lent = Lent(&mut lent);
+        assert_eq!(lent.try_next_u32(), Ok(own.next_u32()));
+        assert_eq!(lent.try_next_u64(), Ok(own.next_u64()));
+        let (mut one, mut other) = ([0; 32], [0; 32]);
+        own.fill_bytes(&mut one);
+        assert_eq!(lent.try_fill_bytes(&mut other), Ok(()));
+        assert_eq!(one, other);
+    }
+}

@@ -257,7 +257,7 @@ fn advance_sender_keys(
         .epoch
         .saturating_sub(u64::from(head.policy.epoch_tolerance));
     keys.retain(|k| !moves_generation && k.epoch >= oldest);
-    // Keys that rekeys added to former epochs go first, should there be too many.
+    // Should rekeys have added too many, the oldest go.
     while keys.len() > usize::from(head.policy.epoch_tolerance).saturating_add(4) {
         keys.remove(0);
     }

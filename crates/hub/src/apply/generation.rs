@@ -12,7 +12,7 @@ use crate::reseal::Writer;
 use crate::state::{ChainItem, GroupState, HEAD_FORMAT, Head, Previous, Tombstone, Unconfirmed};
 use sordino_crypto::{EarKey, PreviousKey, Space};
 use sordino_effects::Records;
-use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, Reject, encode, exact};
+use sordino_wire::{Bytes, DeliveryEvent, HandshakeBytes, List, encode, exact};
 
 /// Starts a generation: everything is written under new keys at new places.
 pub(crate) fn start(
@@ -149,7 +149,8 @@ pub(crate) fn extend_window(
     };
     let mut items = std::mem::take(&mut previous.items).into_vec();
     items.push(item);
-    previous.items = List::new(items).map_err(|_| Reject::AwaitingConfirmation)?;
+    // How long it may be was checked.
+    previous.items = List::new(items).map_err(|_| Fault::Inconsistent)?;
     let others = other_sealings(place, &previous);
     if !others.is_empty() && window.former_delivery_key.is_none() {
         // Those who made other sealings read the former generation again.

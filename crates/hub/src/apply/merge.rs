@@ -327,15 +327,6 @@ fn advance(
         })
         .collect();
     let out_of_bounds = |_| Refusal::from(Reject::InvalidCommit);
-    let mut added = verdict.added.clone();
-    if !base
-        .mls
-        .members
-        .iter()
-        .any(|m| m.index == verdict.committer)
-    {
-        added.push(verdict.committer);
-    }
     let delta = DeltaRecord {
         format: HEAD_FORMAT,
         epoch: staged.group_context().epoch().as_u64(),
@@ -343,7 +334,7 @@ fn advance(
         signer: verdict.committer,
         day: today,
         removed: List::new(verdict.cleared().collect()).map_err(out_of_bounds)?,
-        added: List::new(added).map_err(out_of_bounds)?,
+        added: List::new(verdict.added.clone()).map_err(out_of_bounds)?,
         entries: List::new(entries).map_err(out_of_bounds)?,
         staged: Bytes::new(serialised).map_err(out_of_bounds)?,
     };

@@ -32,7 +32,7 @@ pub(crate) struct DeltaRecord {
     pub(crate) day: u32,
     /// Leaves that went.
     pub(crate) removed: List<u32, MAX_MEMBERS>,
-    /// Leaves that came.
+    /// Leaves that came; the signer's need not be among them.
     pub(crate) added: List<u32, MAX_ADDS>,
     /// Entries that came.
     pub(crate) entries: List<RosterEntry, MAX_ADDS>,

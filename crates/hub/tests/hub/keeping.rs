@@ -1,11 +1,18 @@
 //! What the store holds: snapshots, deltas, what joiners need, and nothing else.
 
-use crate::scene::{add, all_agree, all_known, confirm, group_of, sync_all};
-use crate::support::{Actor, Plan, World, done, rejected};
-use sordino_wire::Reject;
+use crate::scene::{add, all_agree, all_known, confirm, group_of, group_with, sync_all};
+use crate::support::{Actor, Kind, Plan, World, done, policy, possession_bytes, rejected};
+use sordino_crypto::{EarKey, LayerKey, PadClass, Space};
+use sordino_effects::{address, open_record, seal_record};
+use sordino_hub::{Endpoint, Step};
+use sordino_wire::{JoinRule, PolicySummary, Reject, RequestBody, WelcomeInformationRequest};
 
 /// Records of one group that nobody waits for: head, guard, tree, roster, and the group's mark.
 const LEAST: usize = 5;
+
+fn duplicate(ear: &EarKey) -> EarKey {
+    EarKey::new(ear.secret().duplicate())
+}
 
 /// Adds somebody who joins later.
 fn invite(world: &mut World, member: &mut Actor, user: u8) -> Actor {
@@ -179,4 +186,145 @@ fn rekeys_leave_nothing_behind() {
     confirm(&mut world, &members[1]);
     assert_eq!(world.store.records.len(), LEAST + 1);
     all_agree(&mut world, &mut members);
+}
+
+#[test]
+fn joiners_come_in_any_order() {
+    let (mut world, mut members) = group_of(212, 1);
+    let mut first = invite(&mut world, &mut members[0], 2);
+    let mut second = invite(&mut world, &mut members[0], 3);
+    second.join(&mut world);
+    first.join(&mut world);
+    members.extend([first, second]);
+    all_agree(&mut world, &mut members);
+    all_known(&mut world, &members);
+}
+
+#[test]
+fn where_an_epoch_is_is_forgotten_with_the_key_package() {
+    let (mut world, mut members) = group_of(213, 1);
+    invite(&mut world, &mut members[0], 2);
+    // The delta, the KeyPackage's mark, the inbox, and where the epoch is.
+    assert_eq!(world.store.records.len(), LEAST + 4);
+    world.pass_days(90);
+    assert_eq!(world.store.records.len(), LEAST + 1);
+}
+
+#[test]
+fn a_former_snapshot_goes_with_the_last_key_package_that_needs_it() {
+    // The generation ends while somebody may still ask for it, or when nobody may.
+    for (days_before, days_after) in [(70, 20), (90, 0)] {
+        let (mut world, mut members) = group_of(214, 1);
+        invite(&mut world, &mut members[0], 2);
+        for _ in 0..32 {
+            members[0].commit(&mut world, &Plan::update());
+        }
+        world.pass_days(days_before);
+        members[0].commit(&mut world, &Plan::moving());
+        world.pass_days(days_after);
+        // The tombstone, the window's record, and what it keeps: tree, roster, a delta.
+        assert_eq!(world.store.records.len(), LEAST + 1 + 1 + 3);
+    }
+}
+
+#[test]
+fn what_nobody_committed_is_no_longer_pending() {
+    let open = PolicySummary {
+        join: JoinRule::Open,
+        ..policy()
+    };
+    let (mut world, mut members) = group_with(215, 2, &open);
+    let (epoch, ear) = (members[0].epoch(), duplicate(members[0].ear()));
+    let mut guest = Actor::new(&mut world, 3, 0);
+    done(guest.ask_to_join(&mut world, epoch, &ear));
+    members[0].sync(&mut world);
+    let access = members[0].access();
+    let pending = members[0].external_information(&mut world, access).pending;
+    assert_eq!(pending.len(), 1);
+    let without = Plan {
+        without_pending: true,
+        ..Plan::update()
+    };
+    members[0].commit(&mut world, &without);
+    let access = members[0].access();
+    let pending = members[0].external_information(&mut world, access).pending;
+    assert!(pending.is_empty());
+}
+
+#[test]
+fn who_has_been_away_is_removed_within_a_generation_too() {
+    let (mut world, mut members) = group_of(216, 3);
+    world.pass_days(65);
+    for turn in [1, 0] {
+        members[turn].commit(&mut world, &Plan::moving());
+        sync_all(&mut world, &mut members[..2]);
+    }
+    confirm(&mut world, &members[1]);
+    for _ in 0..31 {
+        members[0].commit(&mut world, &Plan::update());
+    }
+    world.pass_days(26);
+    // The commit that becomes a snapshot.
+    members[0].commit(&mut world, &Plan::update());
+    assert_eq!(members[0].pending.len(), 1);
+    let access = members[0].access();
+    let pending = members[0].external_information(&mut world, access).pending;
+    assert_eq!(pending.len(), 1);
+}
+
+/// Puts another value in the place of a record, sealed as it was.
+fn rewrite(
+    world: &mut World,
+    ear: &EarKey,
+    (space, name): (Space, &str),
+    key: &LayerKey,
+    change: impl FnOnce(&mut Vec<u8>),
+) {
+    let locator = ear.locator(name).unwrap();
+    let address = address(&world.outer, space, &locator.0).unwrap();
+    let opened = open_record(&world.outer, &world.store, &address, key);
+    let mut value = opened.unwrap().unwrap().value;
+    change(&mut value);
+    let (outer, rng) = (&world.outer, &mut world.rng);
+    let (put, _) = seal_record(outer, &address, key, &value, PadClass::PowerOfTwo, rng).unwrap();
+    let row = world.store.records.get_mut(&put.key).unwrap();
+    row.value = put.value;
+}
+
+#[test]
+fn a_head_that_is_not_the_trees_is_a_fault() {
+    // Behind format and group id: the epoch. Behind an empty manifest: the hash of the context.
+    for at in [25, 104] {
+        let (mut world, members) = group_of(217, 1);
+        let ear = duplicate(members[0].ear());
+        let key = LayerKey::from(&ear.head_key().unwrap());
+        let bytes = possession_bytes(RequestBody::InspectMembership(members[0].access()));
+        let endpoint = Endpoint::ExternalCommitInformation;
+        assert!(matches!(world.step(&bytes, endpoint), Step::Answer(_)));
+        rewrite(&mut world, &ear, (Space::Head, "head"), &key, |value| {
+            value[at] ^= 1;
+        });
+        assert!(matches!(world.step(&bytes, endpoint), Step::Failed { .. }));
+    }
+}
+
+#[test]
+fn where_an_epoch_is_said_to_be_must_be_of_that_epoch_and_format() {
+    // The format, and behind it and the number of the snapshot, the epoch.
+    for at in [1, 17] {
+        let (mut world, mut members) = group_of(218, 1);
+        let late = invite(&mut world, &mut members[0], 2);
+        let ear = duplicate(members[0].ear());
+        let key = LayerKey::from(&ear.tree_key().unwrap());
+        let body = RequestBody::WelcomeInformation(WelcomeInformationRequest {
+            access: members[0].access(),
+            epoch: 1,
+        });
+        let bytes = late.signing(&mut world).bytes(&world, Kind::Joiner, body);
+        let endpoint = Endpoint::WelcomeInformation;
+        assert!(matches!(world.step(&bytes, endpoint), Step::Answer(_)));
+        let record = (Space::Snapshot, "snapshot/1");
+        rewrite(&mut world, &ear, record, &key, |value| value[at] ^= 1);
+        assert!(matches!(world.step(&bytes, endpoint), Step::Failed { .. }));
+    }
 }

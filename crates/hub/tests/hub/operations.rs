@@ -212,6 +212,20 @@ fn a_client_resyncs_and_the_generation_stays() {
 }
 
 #[test]
+fn a_client_resyncs_into_the_first_free_leaf() {
+    let (mut world, mut members) = group_of(27, 3);
+    let free = members[1].leaf();
+    members[0].commit(&mut world, &Plan::remove(&[free]));
+    members.remove(1);
+    sync_all(&mut world, &mut members);
+    assert_ne!(members[1].leaf(), free);
+    members[1].resync(&mut world, false);
+    assert_eq!(members[1].leaf(), free);
+    all_agree(&mut world, &mut members);
+    all_known(&mut world, &members);
+}
+
+#[test]
 fn a_member_leaves_with_the_next_commit() {
     let (mut world, mut members) = group_of(15, 3);
     done(members[2].leave(&mut world));

@@ -180,6 +180,8 @@ fn an_inbox_is_read_with_its_secret_alone() {
     let secret = new.inbox.as_ref().unwrap().secret.duplicate();
     let waits = step(&mut world, inbox(secret.duplicate(), 5), Endpoint::Inboxes);
     assert!(matches!(waits, Step::Wait { .. }));
+    let looks = step(&mut world, inbox(secret.duplicate(), 0), Endpoint::Inboxes);
+    assert!(matches!(looks, Step::Answer(_)));
     members[0].commit(&mut world, &Plan::add(vec![entry]));
     let has = step(&mut world, inbox(secret.duplicate(), 5), Endpoint::Inboxes);
     assert!(matches!(has, Step::Answer(ResponseBody::Inbox(page)) if page.entries.len() == 1));

@@ -3,8 +3,11 @@
 use crate::scene::{all_agree, all_known, confirm, group_of, sync_all};
 use crate::support::{Actor, Kind, Plan, Seen, Way, World, done, rejected};
 use rand_chacha::rand_core::RngCore as _;
-use sordino_crypto::{EarKey, SenderKey, keys_hash};
-use sordino_wire::{CommitRequest, KeyCheckTbs, Reject, RequestBody, ResponseBody, Secret32};
+use sordino_crypto::{EarKey, SenderKey, keys_hash, sha256};
+use sordino_hub::Endpoint;
+use sordino_wire::{
+    CommitRequest, KeyCheckTbs, Reject, RequestBody, ResponseBody, Secret32, encode,
+};
 
 fn random(world: &mut World) -> Secret32 {
     let mut bytes = [0; 32];
@@ -435,4 +438,135 @@ fn confirming_closes_the_window() {
             current: members[1].epoch()
         }
     );
+}
+
+#[test]
+fn a_user_alone_waits_for_nobody() {
+    let (mut world, mut members) = group_of(118, 1);
+    for _ in 0..10 {
+        members[0].commit(&mut world, &Plan::moving());
+    }
+}
+
+#[test]
+fn another_users_commit_confirms_a_chain_of_full_length() {
+    let (mut world, mut members) = group_of(119, 2);
+    for _ in 0..8 {
+        members[0].commit(&mut world, &Plan::moving());
+    }
+    members[1].sync(&mut world);
+    members[1].commit(&mut world, &Plan::update());
+    members[0].sync(&mut world);
+    members[0].commit(&mut world, &Plan::update());
+    all_agree(&mut world, &mut members);
+}
+
+#[test]
+fn a_window_is_open_on_its_last_day() {
+    let (mut world, mut members) = group_of(120, 2);
+    let before = duplicate(members[0].ear());
+    members[0].commit(&mut world, &Plan::moving());
+    world.pass_days(30);
+    confirm(&mut world, &members[0]);
+    let (ear, sender) = (EarKey::new(random_of(1)), random_of(1));
+    done(members[1].rekey(&mut world, &before, &ear, &sender));
+}
+
+#[test]
+fn who_makes_a_state_again_is_in_an_epoch_of_the_chain() {
+    let (mut world, mut members) = group_of(121, 2);
+    let before = duplicate(members[0].ear());
+    let oldest = members[0].epoch();
+    members[0].commit(&mut world, &Plan::moving());
+    members[0].commit(&mut world, &Plan::update());
+    let newest = members[0].epoch();
+    let in_epoch = |world: &mut World, epoch| {
+        let request = sordino_wire::RekeyRequest {
+            access: sordino_wire::GroupAccess {
+                group_id: members[1].group_id,
+                ear_key: before.secret().duplicate(),
+            },
+            ear_key: random_of(1),
+            sender_key: random_of(1),
+        };
+        let mut signing = members[1].signing(world);
+        signing.epoch = epoch;
+        signing.bytes(world, Kind::Leaf, RequestBody::Rekey(request))
+    };
+    for epoch in [oldest - 1, newest + 1] {
+        let bytes = in_epoch(&mut world, epoch);
+        let reject = world.refused(&bytes, Endpoint::GroupOperation);
+        assert_eq!(reject, Reject::WrongEpoch { current: newest });
+    }
+    let bytes = in_epoch(&mut world, newest);
+    done(world.handle(&bytes, Endpoint::GroupOperation));
+}
+
+#[test]
+fn commits_behind_a_wrong_key_are_read_through_the_right_one() {
+    let (mut world, mut members) = group_of(122, 3);
+    let before = duplicate(members[0].ear());
+    let wrong = commit_with_wrong_ear(&mut world, &mut members[0], &Plan::moving());
+    members[0].sync(&mut world);
+    let mut request = members[0].draft(&mut world, &Plan::update());
+    request.access.ear_key = wrong.secret().duplicate();
+    check_again(&members[0], &mut request, &wrong, false);
+    done(send_commit(&mut world, &members[0], request));
+    sync_all(&mut world, &mut members);
+    let behind = members[1].epoch();
+    let (ear, sender) = (duplicate(members[1].ear()), members[1].sender_key());
+    done(members[1].rekey(&mut world, &before, &ear, &sender));
+    sync_all(&mut world, &mut members);
+    assert!(members.iter().all(|m| m.epoch() == behind + 1));
+}
+
+#[test]
+fn a_question_that_nobody_asked_has_no_answer() {
+    let (mut world, mut members) = group_of(123, 3);
+    let head = members[2].head_access(0);
+    done(members[2].ask_for_keys(&mut world, head).1);
+    let unasked = members[1].question(&mut world);
+    let refused = rejected(members[0].answer(&mut world, &unasked.question));
+    assert_eq!(refused, Reject::QuestionUnknown);
+}
+
+#[test]
+fn a_tombstone_keeps_one_question_of_each_leaf() {
+    let (mut world, mut members) = group_of(124, 4);
+    members[0].commit(&mut world, &Plan::moving());
+    members[1].sync(&mut world);
+    confirm(&mut world, &members[1]);
+    let mut last = Vec::new();
+    for asker in [2, 3, 2] {
+        let head = members[asker].head_access(0);
+        let (asked, answer) = members[asker].ask_for_keys(&mut world, head);
+        done(answer);
+        last.push(asked.hash());
+    }
+    let delivered = done(members[1].confirm(&mut world)).counter;
+    members[0].sync(&mut world);
+    let seen = members[0].seen.iter().filter_map(|s| match s {
+        Seen::Question(question) => Some(sha256(&encode(question).unwrap())),
+        _ => None,
+    });
+    assert_eq!(seen.collect::<Vec<_>>(), last[1..]);
+    // What was collected is not collected again.
+    let again = done(members[1].confirm(&mut world)).counter;
+    assert_eq!(again, delivered);
+}
+
+#[test]
+fn keys_that_others_added_do_not_push_out_those_within_tolerance() {
+    let (mut world, mut members) = group_of(125, 5);
+    let ear = duplicate(members[0].ear());
+    for (byte, member) in (1..).zip(&members[1..]) {
+        done(member.rekey(&mut world, &ear, &ear, &random_of(byte)));
+    }
+    let late = members[4].sending(b"late");
+    let signing = members[4].signing(&mut world);
+    for _ in 0..2 {
+        members[0].commit(&mut world, &Plan::update());
+    }
+    let auth = signing.auth(&world, Kind::Epoch, &late);
+    done(world.send(late, auth));
 }

@@ -8,7 +8,7 @@ use sordino_wire::limits::MAX_BODY_BYTES;
 use sordino_wire::{
     Authentication, Bytes, Capability, DsRequest, DsResponse, GroupAccess, GroupId, List,
     Permission, ReadStreams, Reject, RequestBody, ResponseBody, Secret32, SendMessage, SenderRule,
-    WelcomeInformationRequest,
+    WelcomeInformationRequest, encode,
 };
 
 const GROUP: Endpoint = Endpoint::GroupOperation;
@@ -337,6 +337,68 @@ fn a_new_group_that_is_not_what_it_must_be() {
         r.group_info = Bytes::new(info).unwrap();
     });
     assert_eq!(reject, Reject::InvalidGroupInfo);
+}
+
+/// A GroupInfo that was changed and signed again: a vector of 64 bytes ends it.
+fn signed_again(by: &Actor, info: &mut Vec<u8>, change: impl FnOnce(&mut Vec<u8>)) {
+    info.truncate(info.len() - 66);
+    change(info);
+    let label = Bytes::<1, 64>::new(b"MLS 1.0 GroupInfoTBS").unwrap();
+    let content = Bytes::<1, 1_000_000>::new(info.clone()).unwrap();
+    let signed = [encode(&label).unwrap(), encode(&content).unwrap()].concat();
+    let key = by.leaf_key();
+    let signature = openmls_traits::signatures::Signer::sign(&key, &signed).unwrap();
+    let signature = Bytes::<64, 64>::new(signature).unwrap();
+    info.extend_from_slice(&encode(&signature).unwrap());
+}
+
+/// The last byte of the epoch, behind version, suite and group id.
+const EPOCH_AT: usize = 2 + 2 + 17 + 7;
+
+#[test]
+fn a_new_group_under_another_name_or_of_a_later_epoch() {
+    let mut world = World::new(329);
+    let mut creator = Actor::new(&mut world, 1, 0);
+    let mut request = creator.creation(&mut world, &policy());
+    request.access.group_id = GroupId([8; 16]);
+    let mut signing = creator.signing(&mut world);
+    signing.group_id = request.access.group_id;
+    let bytes = signing.bytes(&world, Kind::Leaf, RequestBody::CreateGroup(request));
+    assert_eq!(world.refused(&bytes, GROUP), Reject::InvalidGroupInfo);
+
+    for (epoch, is_refused) in [(1, true), (0, false)] {
+        let mut creator = Actor::new(&mut world, 1, 0);
+        let mut request = creator.creation(&mut world, &policy());
+        let mut info = request.group_info.as_slice().to_vec();
+        signed_again(&creator, &mut info, |info| info[EPOCH_AT] = epoch);
+        request.group_info = Bytes::new(info).unwrap();
+        let signing = creator.signing(&mut world);
+        let bytes = signing.bytes(&world, Kind::Leaf, RequestBody::CreateGroup(request));
+        if is_refused {
+            assert_eq!(world.refused(&bytes, GROUP), Reject::InvalidGroupInfo);
+        } else {
+            done(world.handle(&bytes, GROUP));
+        }
+    }
+}
+
+#[test]
+fn a_new_group_of_two() {
+    let (mut elsewhere, members) = group_of(330, 2);
+    let mut creator = Actor::new(&mut elsewhere, 1, 0);
+    let mut request = creator.creation(&mut elsewhere, &policy());
+    let (mut info, tree) = members[0].group_info_and_tree();
+    signed_again(&members[0], &mut info, |info| {
+        assert_eq!(info[EPOCH_AT], 1);
+        info[EPOCH_AT] = 0;
+    });
+    request.group_info = Bytes::new(info).unwrap();
+    request.ratchet_tree = Bytes::new(tree).unwrap();
+    let mut world = World::new(331);
+    let mut signing = members[0].signing(&mut world);
+    signing.epoch = 0;
+    let bytes = signing.bytes(&world, Kind::Leaf, RequestBody::CreateGroup(request));
+    assert_eq!(world.refused(&bytes, GROUP), Reject::InvalidGroupInfo);
 }
 
 #[test]

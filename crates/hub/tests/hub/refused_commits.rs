@@ -6,8 +6,9 @@ use crate::support::{Actor, Kind, Plan, Way, World, done, policy, rejected};
 use sordino_crypto::{EarKey, sha256};
 use sordino_hub::Endpoint;
 use sordino_wire::{
-    Bytes, Capability, CommitRequest, CredentialRule, Digest, Domain, GenerationStep, JoinRule,
-    List, Permission, PolicySummary, Reject, RequestBody, ResponseBody, Secret32,
+    Bytes, Capability, CommitRequest, CredentialRule, Digest, Domain, GenerationStep, InboxAddress,
+    JoinRule, KeyCheck, KeyCheckTbs, List, Permission, PolicySummary, Reject, RequestBody,
+    ResponseBody, Secret32,
 };
 
 fn removal(member: &Actor) -> Plan {
@@ -231,6 +232,37 @@ fn a_key_check_that_does_not_match() {
 }
 
 #[test]
+fn a_key_check_that_is_signed_for_another_epoch_or_commit() {
+    let (mut world, mut members) = group_of(425, 2);
+    let changes: [fn(&mut KeyCheck); 3] = [
+        |check| check.epoch += 1,
+        |check| check.commit_hash = Digest([0; 32]),
+        |_| {},
+    ];
+    for (change, is_refused) in changes.into_iter().zip([true, true, false]) {
+        let mut request = members[0].draft(&mut world, &Plan::update());
+        let check = &mut request.key_check;
+        change(check);
+        let tbs = KeyCheckTbs {
+            group_id: members[0].group_id,
+            epoch: check.epoch,
+            commit_hash: check.commit_hash,
+            keys_hash: check.keys_hash,
+        };
+        check.signature = members[0].leaf_key().sign_struct("KeyCheck", &tbs).unwrap();
+        let signing = members[0].signing(&mut world);
+        let body = RequestBody::Commit(Box::new(request));
+        let bytes = signing.bytes(&world, Kind::Leaf, body);
+        if is_refused {
+            let reject = world.refused(&bytes, Endpoint::GroupOperation);
+            assert_eq!(reject, Reject::KeyCheckMismatch);
+        } else {
+            done(world.handle(&bytes, Endpoint::GroupOperation));
+        }
+    }
+}
+
+#[test]
 fn a_generation_that_must_move_or_must_not() {
     let (mut world, mut members) = group_of(411, 2);
     let stays = Plan {
@@ -440,10 +472,54 @@ fn a_request_to_be_let_in_by_somebody_else_or_from_nowhere() {
     let bytes = other.signing(&mut world).bytes(&world, Kind::Joiner, body);
     let reject = world.refused(&bytes, Endpoint::GroupOperation);
     assert_eq!(reject, Reject::BadAuthentication);
-    let mut request = guest.joining_request(&mut world, 0, &ear);
-    request.inbox = None;
-    let body = RequestBody::Proposals(request);
-    let bytes = guest.signing(&mut world).bytes(&world, Kind::Joiner, body);
+    let nowhere: [fn(&mut Option<InboxAddress>); 2] = [
+        |inbox| *inbox = None,
+        |inbox| inbox.as_mut().unwrap().domain = Domain::new("elsewhere.example").unwrap(),
+    ];
+    for change in nowhere {
+        let mut request = guest.joining_request(&mut world, 0, &ear);
+        change(&mut request.inbox);
+        let body = RequestBody::Proposals(request);
+        let bytes = guest.signing(&mut world).bytes(&world, Kind::Joiner, body);
+        let reject = world.refused(&bytes, Endpoint::GroupOperation);
+        assert_eq!(reject, Reject::InboxUnavailable { index: 0 });
+    }
+}
+
+#[test]
+fn who_asked_to_be_let_in_gets_its_welcome_where_it_said() {
+    let open = permissions(|p| p.join = JoinRule::Open);
+    let (mut world, mut members) = group_with(426, 1, &open);
+    let ear = EarKey::new(members[0].ear().secret().duplicate());
+    let mut guest = Actor::new(&mut world, 2, 0);
+    done(guest.ask_to_join(&mut world, 0, &ear));
+    members[0].sync(&mut world);
+    let elsewhere = members[0].open_inbox(&mut world, 80);
+    let plan = Plan::default();
+    let reject = refuse(&mut world, &mut members[0], &plan, |r, _| {
+        let welcome = r.welcome.as_mut().unwrap();
+        let mut joiners = std::mem::take(&mut welcome.joiners).into_vec();
+        joiners[0].inbox = elsewhere;
+        welcome.joiners = List::new(joiners).unwrap();
+    });
+    assert_eq!(reject, Reject::InvalidWelcome);
+    members[0].commit(&mut world, &plan);
+}
+
+#[test]
+fn who_comes_in_signs_with_the_key_of_its_leaf() {
+    let open = permissions(|p| p.join = JoinRule::Open);
+    let (mut world, members) = group_with(427, 1, &open);
+    let ear = EarKey::new(members[0].ear().secret().duplicate());
+    let mut guest = Actor::new(&mut world, 2, 0);
+    guest.learn(&members[0]);
+    let external = guest.external(&mut world, &ear, &Way::Open, false, false);
+    assert_eq!(external.kind, Kind::Joiner);
+    let mut signing = Actor::new(&mut world, 3, 0).signing(&mut world);
+    signing.epoch = external.epoch;
+    let body = RequestBody::Commit(Box::new(external.request));
+    let bytes = signing.bytes(&world, Kind::Joiner, body);
     let reject = world.refused(&bytes, Endpoint::GroupOperation);
-    assert_eq!(reject, Reject::InboxUnavailable { index: 0 });
+    assert_eq!(reject, Reject::BadAuthentication);
+    guest.come_in(&mut world, &ear, &Way::Open, false);
 }

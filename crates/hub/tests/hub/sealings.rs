@@ -168,3 +168,21 @@ fn a_window_keeps_what_joiners_no_longer_need() {
     done(members[1].try_external(&mut world, external));
     all_agree(&mut world, &mut members);
 }
+
+#[test]
+fn what_a_window_kept_goes_once_it_has_passed() {
+    let (mut world, mut members) = group_of(708, 2);
+    // Until then the old records are there for joiners.
+    world.pass_days(85);
+    members[0].commit(&mut world, &Plan::moving());
+    let before = done(members[0].confirm(&mut world)).counter;
+    world.pass_days(31);
+    // Only the window's own record dies by itself.
+    assert!(world.store.records.len() > 6);
+    let ended = done(members[0].confirm(&mut world)).counter;
+    assert_eq!(ended, before + 1);
+    // Head, guard, tree, roster, mark, tombstone.
+    assert_eq!(world.store.records.len(), 6);
+    let again = done(members[0].confirm(&mut world)).counter;
+    assert_eq!(again, ended);
+}

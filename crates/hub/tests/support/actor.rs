@@ -297,17 +297,8 @@ impl Actor {
         let leaf_key = self.leaf_key();
         let group =
             MlsGroup::new_with_group_id(&self.provider, &leaf_key, &config, id, with_key).unwrap();
-        let info = group
-            .export_group_info(self.provider.crypto(), &leaf_key, false)
-            .unwrap();
-        let MlsMessageBodyIn::GroupInfo(info) = message_in(&info).extract() else {
-            panic!("not a GroupInfo");
-        };
-        let tree = group
-            .export_ratchet_tree()
-            .tls_serialize_detached()
-            .unwrap();
         self.group = Some(group);
+        let (info, tree) = self.group_info_and_tree();
         let secret = self.export_group_secret(0);
         self.known.insert(0, Known::of(secret));
         let wrapper = self.wrapper();
@@ -316,10 +307,24 @@ impl Actor {
         CreateGroup {
             access: self.access(),
             sender_key: self.sender_key(),
-            group_info: Bytes::new(info.tls_serialize_detached().unwrap()).unwrap(),
+            group_info: Bytes::new(info).unwrap(),
             ratchet_tree: Bytes::new(tree).unwrap(),
             identity_entry: entry,
         }
+    }
+
+    /// The group as it is, as others get it.
+    pub(crate) fn group_info_and_tree(&self) -> (Vec<u8>, Vec<u8>) {
+        let group = self.mls();
+        let info = group
+            .export_group_info(self.provider.crypto(), &self.leaf_key(), false)
+            .unwrap();
+        let MlsMessageBodyIn::GroupInfo(info) = message_in(&info).extract() else {
+            panic!("not a GroupInfo");
+        };
+        let tree = group.export_ratchet_tree();
+        let bytes = info.tls_serialize_detached().unwrap();
+        (bytes, tree.tls_serialize_detached().unwrap())
     }
 
     /// Creates the group.

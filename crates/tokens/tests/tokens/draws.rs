@@ -3,7 +3,7 @@
 use crate::support::{Hub, challenge, key, private_key, rng};
 use sordino_tokens::{
     Draw, DrawRefused, IssuerKeys, RequestForm, Token, TokenClass, TokenType, finish_generic,
-    generic_request, parse_stored_draw,
+    generic_request, parse_amortised_response, parse_stored_draw,
 };
 
 const BATCHED: [TokenType; 2] = [TokenType::VoprfRistretto255, TokenType::VoprfP384];
@@ -72,6 +72,15 @@ fn damaged_stored_draws_are_refused() {
                 "{at}"
             );
         }
+        // Three draws in the form of one.
+        if draw.count() == 3 {
+            let mut other = stored.to_vec();
+            other[1] = 1;
+            assert_eq!(
+                parse_stored_draw(&other).map(|_| ()),
+                Err(DrawRefused::Stored)
+            );
+        }
         // A public key that is none.
         let mut other = stored.to_vec();
         other[4..36].fill(0xff);
@@ -80,6 +89,29 @@ fn damaged_stored_draws_are_refused() {
             Err(DrawRefused::Stored)
         );
     }
+}
+
+#[test]
+fn a_stored_draw_is_of_whole_items() {
+    let mut hub = Hub::new();
+    let stored = hub.draw(TokenType::VoprfRistretto255, 1).to_stored();
+    let stored = stored.unwrap();
+    let (before, item) = stored.split_at(4 + 32 + 32);
+    assert_eq!(item[..2], [0x40, 96]);
+    let longer = [before, &[0x40, 97], &item[2..], &[0]].concat();
+    let refused = parse_stored_draw(&longer).map(|_| ());
+    assert_eq!(refused, Err(DrawRefused::Stored));
+}
+
+#[test]
+fn an_answer_to_a_batch_is_of_whole_elements() {
+    let token_type = TokenType::VoprfRistretto255;
+    let body = |bytes: u8| [&[0x40, bytes][..], &vec![2; usize::from(bytes) + 64]].concat();
+    assert!(parse_amortised_response(token_type, &body(64)).is_some());
+    assert!(parse_amortised_response(token_type, &body(65)).is_none());
+    // No proof covers a batch of blind signatures.
+    let signature = [&[0x41, 0x00][..], &[2; 256]].concat();
+    assert!(parse_amortised_response(TokenType::BlindRsa, &signature).is_none());
 }
 
 #[test]
@@ -214,8 +246,9 @@ fn what_is_no_key_is_not_drawn_with() {
         other_type.type_code = 0x02aa;
         bad.push(other_type);
         if token_type == TokenType::BlindRsa {
-            // rsaEncryption in the place of id-RSASSA-PSS; another salt; an even modulus; a short one.
-            for (at, byte) in [(16, 0x01), (66, 32), (336, 0), (81, 0x00)] {
+            // rsaEncryption in the place of id-RSASSA-PSS; another salt; an even modulus; a short one;
+            // one of 2049 bits, which is as long when it is encoded.
+            for (at, byte) in [(16, 0x01), (66, 32), (336, 0), (81, 0x00), (80, 0x01)] {
                 let mut other = good.clone();
                 other.public_key[at] = byte;
                 bad.push(other);
@@ -224,6 +257,12 @@ fn what_is_no_key_is_not_drawn_with() {
             let mut exponent = good.clone();
             exponent.public_key[339..342].copy_from_slice(&[0, 0, 3]);
             bad.push(exponent);
+        } else {
+            // What looks like an element and is none: larger than the field.
+            let mut large = good.clone();
+            large.public_key.fill(0xff);
+            large.public_key[0] = 0x02;
+            bad.push(large);
         }
         for key in bad {
             let refused = Draw::single(&key, &challenge(token_type), &mut rng(1)).map(|_| ());

@@ -56,6 +56,13 @@ fn every_length_but_the_right_one_is_refused() {
             }
             let longer = [&body[..], &[0]].concat();
             assert_eq!(refused(&hub, form, &longer), IssueRefused::Malformed);
+            if form == RequestForm::Amortised {
+                // An element and a part of one: both lengths take two bytes.
+                let mut parts = body.clone();
+                parts[4] += 1;
+                parts.push(0);
+                assert_eq!(refused(&hub, form, &parts), IssueRefused::Malformed);
+            }
             assert!(hub.issue(form, &body).is_ok());
         }
     }
@@ -397,6 +404,24 @@ fn an_attester_sees_types_keys_and_counts() {
     ];
     assert_eq!(request.asked(), expected);
     assert_eq!(request.form(), RequestForm::Generic);
+    // Two keys of a type, and one last byte under two types.
+    let request = |code: u8, bytes: usize, truncated: u8| {
+        [&[0, code, truncated][..], &vec![2; bytes]].concat()
+    };
+    let requests = [request(5, 32, 1), request(5, 32, 2), request(1, 49, 1)];
+    let body = with_length(&requests.concat());
+    let request = parse_issue_request(RequestForm::Generic, &body, &limits).unwrap();
+    let expected = [
+        (TokenType::VoprfRistretto255, 1),
+        (TokenType::VoprfRistretto255, 2),
+        (TokenType::VoprfP384, 1),
+    ];
+    let expected = expected.map(|(token_type, truncated_key_id)| Asked {
+        token_type,
+        truncated_key_id,
+        tokens: 1,
+    });
+    assert_eq!(request.asked(), expected);
 }
 
 #[test]

@@ -94,9 +94,12 @@ fn private_keys_that_are_none_are_refused() {
     let mut even = primes.clone();
     even[127] &= 0xfe;
     refused(TokenType::BlindRsa, &even);
-    let mut short = [0; 128];
-    short[127] = 3;
-    refused(TokenType::BlindRsa, &[p, &short].concat());
+    for number in [1, 3] {
+        let mut short = [0; 128];
+        short[127] = number;
+        refused(TokenType::BlindRsa, &[p, &short].concat());
+        refused(TokenType::BlindRsa, &[&short, p].concat());
+    }
 }
 
 #[test]

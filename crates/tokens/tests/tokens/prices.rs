@@ -28,6 +28,7 @@ fn the_default_prices_are_those_of_the_design() {
     assert_eq!(due(Operation::FetchKeyPackages, 1), some(Contact, 1));
     assert_eq!(due(Operation::LookUpHandle, 1), some(Contact, 1));
     assert_eq!(due(Operation::RequestConnection, 1), some(Contact, 2));
+    assert_eq!(due(Operation::OpenInboxes, 0), None);
     for operation in [
         Operation::MemberOperation,
         Operation::Resync,
@@ -64,6 +65,14 @@ fn a_list_is_fetched_as_it_was_written() {
         })
         .unwrap();
     assert_eq!(parse_price_list(list.to_json().as_bytes()), Ok(list));
+}
+
+#[test]
+fn a_price_without_units_is_for_every_one() {
+    let json = PriceList::default().to_json();
+    let short = json.replace(r#","per":1}"#, "}");
+    assert_ne!(short, json);
+    assert_eq!(parse_price_list(short.as_bytes()), Ok(PriceList::default()));
 }
 
 #[test]

@@ -132,13 +132,16 @@ fn rfc_9577_challenges() {
     for vector in &vectors {
         let text = |name| String::from_utf8(bytes(vector, &[name])).unwrap();
         let context = bytes(vector, &["redemption_context"]);
+        let context = (!context.is_empty()).then(|| context.try_into().unwrap());
         let challenge = TokenChallenge::new(
             TokenType::BlindRsa,
             &text("issuer_name"),
-            (!context.is_empty()).then(|| context.try_into().unwrap()),
+            context,
             &text("origin_info"),
         )
         .unwrap();
+        assert_eq!(challenge.issuer_name(), text("issuer_name"));
+        assert_eq!(challenge.redemption_context(), context.as_ref());
         let input = bytes(vector, &["token_authenticator_input"]);
         assert_eq!(challenge.digest().0, input[34..66]);
         assert_eq!(parse_token_challenge(&challenge.to_bytes()), Ok(challenge));
