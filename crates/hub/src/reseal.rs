@@ -354,7 +354,7 @@ mod tests {
         let mut env = Env::new(1_700_000_000, &mut rng);
         let mut writer = Writer::new(&hub.shared, &mut env);
         let other_bytes = encode(&delta(3_000)).unwrap().len() - 3_000;
-        let most = DELTA_CLASS_BYTES - other_bytes;
+        let most = MAX_DELTA_BYTES - other_bytes;
         let mut is_written = |bytes| writer.put_delta(&ear, &delta(bytes)).unwrap().is_some();
         assert!(is_written(most) && !is_written(most + 1));
     }
