@@ -11,9 +11,10 @@ use common::{World, add, assert_together, register, settle, texts};
 use sordino_client::{
     Client, ClientError, Clock, GroupSettings, GroupStatus, HubAddress, Standing, SystemClock,
 };
+use sordino_wire::{DsRequest, RequestBody};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -175,6 +176,87 @@ async fn a_crash_between_request_and_answer() {
     assert_eq!(texts(&at_bob).await, ["only once"]);
     assert_eq!(texts(&at_alice).await, ["only once"]);
     assert_together(&[&at_alice, &at_bob]).await;
+    world.hub.shutdown().await;
+}
+
+/// A clock that somebody sets.
+#[derive(Clone, Default)]
+struct Set(Arc<AtomicI64>);
+
+impl Clock for Set {
+    fn now_s(&self) -> u64 {
+        let off_s = self.0.load(Ordering::SeqCst);
+        SystemClock.now_s().saturating_add_signed(off_s)
+    }
+}
+
+/// Passes everything on, and keeps what goes to the hub.
+async fn listener(upstream: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let shared = Arc::clone(&heard);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let hub = TcpStream::connect(upstream).await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_hub, mut to_hub) = hub.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_hub, &mut to_client).await });
+            let heard = Arc::clone(&shared);
+            tokio::spawn(async move {
+                let mut buffer = vec![0u8; 65_536];
+                while let Ok(count @ 1..) = from_client.read(&mut buffer).await {
+                    heard.lock().unwrap().extend_from_slice(&buffer[..count]);
+                    to_hub.write_all(&buffer[..count]).await.unwrap();
+                }
+            });
+        }
+    });
+    (address, heard)
+}
+
+/// The messages among what was heard, with their nonces.
+fn messages(heard: &[u8]) -> Vec<([u8; 16], Vec<u8>)> {
+    let mut messages = Vec::new();
+    let mut rest = heard;
+    while let Some(end) = rest.windows(4).position(|w| w == b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(&rest[..end]).to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:"))
+            .map_or(0, |length| length.trim().parse().unwrap());
+        let body = &rest[end + 4..][..length];
+        if let Ok(parsed) = DsRequest::parse(body)
+            && let RequestBody::Send(send) = &parsed.request.body
+        {
+            let freshness = parsed.request.auth.freshness().unwrap();
+            messages.push((freshness.nonce.0, send.message.as_slice().to_vec()));
+        }
+        rest = &rest[end + 4 + length..];
+    }
+    messages
+}
+
+/// A copy of a request from the future is on time later: it must be the same one then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_time_was_wrong_keeps_its_nonce() {
+    let world = World::start().await;
+    let (address, heard) = listener(world.hub.local_addr()).await;
+    let clock = Set::default();
+    let mut config = world.config("alice");
+    config.hub.url = format!("http://{address}");
+    config.clock = Arc::new(clock.clone());
+    let alice = register(config, "alice").await;
+    let room = alice.create_group(GroupSettings::closed()).await.unwrap();
+    room.send(b"before").await.unwrap();
+    clock.0.store(7_200, Ordering::SeqCst);
+    heard.lock().unwrap().clear();
+    room.send(b"from the future").await.unwrap();
+    let messages = messages(&heard.lock().unwrap());
+    assert_eq!(messages.len(), 2, "refused once");
+    assert_eq!(messages[0], messages[1]);
+    settle(&[&alice]).await;
+    assert_eq!(texts(&room).await, ["before", "from the future"]);
     world.hub.shutdown().await;
 }
 

@@ -57,7 +57,8 @@ impl LoadedGroup {
         Ok(())
     }
 
-    /// Signs a message of the outbox again with a new time; the ciphertext stays the same.
+    /// Signs a message of the outbox again with a new time; ciphertext and nonce stay the same, so that
+    /// the hub takes one of both, should a copy of the former request be on time later.
     pub(crate) fn sign_again(&mut self, tools: &Tools<'_>, number: u64) -> Result<()> {
         // Where the stream has a gap, it does not tell whether an earlier attempt came through.
         self.require_active()?;
@@ -68,11 +69,10 @@ impl LoadedGroup {
         if epoch != self.epoch()? {
             return self.encrypt_again(tools, number);
         }
-        let body = DsRequest::parse(outgoing.request.as_slice())
-            .map_err(ClientError::NotAllowed)?
-            .request
-            .body;
-        let request = self.sign_message(tools, body)?;
+        let former = DsRequest::parse(outgoing.request.as_slice());
+        let former = former.map_err(ClientError::NotAllowed)?.request;
+        let nonce = former.auth.freshness().map(|freshness| freshness.nonce.0);
+        let request = self.sign_message(tools, former.body, nonce)?;
         if let Some(outgoing) = self.state.outbox.iter_mut().find(|o| o.number == number) {
             outgoing.request = VLBytes::new(request);
         }
@@ -117,7 +117,7 @@ impl LoadedGroup {
             content: VLBytes::new(content.to_vec()),
             epoch: self.epoch()?,
             message_hash,
-            request: VLBytes::new(self.sign_message(tools, body)?),
+            request: VLBytes::new(self.sign_message(tools, body, None)?),
             accepted: 0,
         })
     }
@@ -149,18 +149,25 @@ impl LoadedGroup {
         message_bytes(&message)
     }
 
-    fn sign_message(&self, tools: &Tools<'_>, body: RequestBody) -> Result<Vec<u8>> {
-        let epoch = self.epoch()?;
+    /// With a new nonce, or one that was used for the same body before.
+    fn sign_message(
+        &self,
+        tools: &Tools<'_>,
+        body: RequestBody,
+        nonce: Option<[u8; 16]>,
+    ) -> Result<Vec<u8>> {
+        let mut occasion = tools.occasion(self, self.epoch()?);
+        occasion.nonce = nonce.unwrap_or(occasion.nonce);
         if matches!(body, RequestBody::SendAsLeaf(_)) {
             let leaf = self.leaf(tools.device)?;
             let signing = Signing::Leaf {
                 index: self.own_index()?,
                 key: &leaf.key,
             };
-            return tools.seal(self, epoch, body, &signing, Some(&leaf.key));
+            return tools.seal_on(self, &occasion, body, &signing, Some(&leaf.key));
         }
         let sender_key = self.sender_key()?;
-        tools.seal(self, epoch, body, &Signing::Epoch(&sender_key), None)
+        tools.seal_on(self, &occasion, body, &Signing::Epoch(&sender_key), None)
     }
 
     /// A message from the stream.

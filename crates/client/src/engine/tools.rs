@@ -89,10 +89,24 @@ impl Tools<'_> {
         &self,
         group: &LoadedGroup,
         epoch: u64,
+        body: RequestBody,
+        signing: &Signing<'_>,
+        inner_key: Option<&sordino_crypto::SigningKey>,
+    ) -> Result<Vec<u8>> {
+        let occasion = self.occasion(group, epoch);
+        self.seal_on(group, &occasion, body, signing, inner_key)
+    }
+
+    /// The same on an occasion that was before, but for the time.
+    pub(crate) fn seal_on(
+        &self,
+        group: &LoadedGroup,
+        occasion: &Occasion<'_>,
         mut body: RequestBody,
         signing: &Signing<'_>,
         inner_key: Option<&sordino_crypto::SigningKey>,
     ) -> Result<Vec<u8>> {
+        let epoch = occasion.epoch;
         if let Some(hook) = self.hook {
             let context = HookContext {
                 group_id: group.id(),
@@ -101,7 +115,7 @@ impl Tools<'_> {
             };
             hook(&mut body, &context);
         }
-        seal(body, signing, &self.occasion(group, epoch))
+        seal(body, signing, occasion)
     }
 
     pub(crate) fn occasion<'a>(&self, group: &'a LoadedGroup, epoch: u64) -> Occasion<'a> {
