@@ -134,9 +134,10 @@ pub(crate) struct World {
     excused: BTreeSet<(usize, GroupId)>,
     /// Devices that asked to leave a group.
     leaving: BTreeSet<(usize, GroupId)>,
-    /// Devices that have ever asked to leave a group: whoever was invited while it came in by a link
-    /// has two leaves there, and leaves with one.
-    left: BTreeSet<(usize, GroupId)>,
+    /// Devices that have come into a group by a link, and users who were invited into it: whoever is
+    /// both may have two leaves there, and go with one.
+    linked: BTreeSet<(usize, GroupId)>,
+    invited: BTreeSet<(IdentifierUri, GroupId)>,
     /// Messages that a device was told the hub has.
     accepted: Vec<(usize, GroupId, String)>,
     // Last: the folder goes when all else has.
@@ -193,7 +194,8 @@ impl World {
             leaves: BTreeMap::new(),
             excused: BTreeSet::new(),
             leaving: BTreeSet::new(),
-            left: BTreeSet::new(),
+            linked: BTreeSet::new(),
+            invited: BTreeSet::new(),
             accepted: Vec::new(),
             _folder: folder,
         };
@@ -279,9 +281,16 @@ impl World {
                     self.search.add("message", text.as_bytes());
                     Some(text.clone())
                 }
+                Act::JoinByLink(link) | Act::ProposeJoin(link) => {
+                    self.linked.insert((device, link.group_id));
+                    None
+                }
+                Act::Invite(group, user) => {
+                    self.invited.insert((user.clone(), group.id()));
+                    None
+                }
                 Act::Leave(group) => {
                     self.leaving.insert((device, group.id()));
-                    self.left.insert((device, group.id()));
                     None
                 }
                 _ => None,
@@ -408,6 +417,9 @@ impl World {
                 Event::Undecryptable { group } => {
                     self.figures.checks.add("undecryptable messages");
                     self.excused.insert((device, *group));
+                }
+                Event::JoinFailed { group } => {
+                    self.linked.insert((device, *group));
                 }
                 Event::Joined { group } if self.epochs.contains_key(&(device, *group)) => {
                     self.excused.insert((device, *group));

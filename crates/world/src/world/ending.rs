@@ -7,6 +7,7 @@ use super::{World, unexplained};
 use crate::act::{connections, rooms};
 use crate::clock::DAY_S;
 use crate::device::Device;
+use crate::hub::STREAM_ENTRY_DAYS;
 use crate::ledger::short;
 use crate::shown::{Shown, compare};
 use crate::violation::Violation;
@@ -15,7 +16,10 @@ use sordino_wire::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds in which all must come together.
-const ROUNDS: u32 = 60;
+const ROUNDS: u32 = 90;
+/// The one before which more days pass than keys wait for being confirmed: where all who could have
+/// lost their state, nobody confirms them.
+const LATE_ROUND: u32 = 60;
 /// Between two of them, in seconds.
 const ROUND_S: u64 = 20;
 /// So often somebody does something meanwhile.
@@ -44,6 +48,11 @@ impl World {
         let mut apart = None;
         for round in 1..=ROUNDS {
             self.clock.jump(ROUND_S);
+            if round == LATE_ROUND {
+                let days = u64::from(STREAM_ENTRY_DAYS).saturating_add(1);
+                self.clock.jump(days.saturating_mul(DAY_S));
+                self.network.hub().upkeep()?;
+            }
             if round.is_multiple_of(STIR_EVERY) {
                 self.stir().await;
             }

@@ -21,7 +21,7 @@ struct Seat {
 }
 
 /// Whether all who are in a group are together, and if not, how.
-fn table(seats: &[Seat], left: &[IdentifierUri], hubs: Option<u64>) -> Option<String> {
+fn table(seats: &[Seat], twice: &[IdentifierUri], hubs: Option<u64>) -> Option<String> {
     let active: Vec<&Seat> = seats.iter().filter(|seat| seat.active).collect();
     // Where all who can have asked to leave, nobody is left to commit it, or to answer.
     if seats.iter().all(|seat| seat.leaving)
@@ -55,7 +55,7 @@ fn table(seats: &[Seat], left: &[IdentifierUri], hubs: Option<u64>) -> Option<St
     }
     let absent = first.members.iter().find(|member| {
         let user = member.identity.as_ref().map(|identity| &identity.user);
-        let is_out = |user| !left.contains(user) && seats.iter().all(|seat| seat.user != *user);
+        let is_out = |user| !twice.contains(user) && seats.iter().all(|seat| seat.user != *user);
         user.is_some_and(is_out)
     });
     absent.map(|_| "a member does not come in".to_owned())
@@ -84,12 +84,13 @@ impl World {
         // Whoever comes back while a group is deleted may never learn of it.
         seats.retain(|id, _| !self.network.hub().ledger.is_deleted(*id));
         seats.into_iter().find_map(|(id, seats)| {
-            let left: Vec<IdentifierUri> = self
+            let twice: Vec<IdentifierUri> = self
                 .clients()
-                .filter(|(device, _)| self.left.contains(&(*device, id)))
+                .filter(|(device, _)| self.linked.contains(&(*device, id)))
                 .map(|(_, client)| client.credential().user)
+                .filter(|user| self.invited.contains(&(user.clone(), id)))
                 .collect();
-            table(&seats, &left, hubs(id)).map(|how| (id, how))
+            table(&seats, &twice, hubs(id)).map(|how| (id, how))
         })
     }
 
